@@ -1,0 +1,1 @@
+"""What people and monitoring see: status, lag, metrics, HTTP and the page."""
