@@ -1,0 +1,145 @@
+"""What a worker (a source or an applier of one stream) is handed: its plan, its clock, its way to stop and to report."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ReplicatorError
+from .model import Role, State, StreamId
+from .observe.status import ErrorReport, StageStatus, WorkerStatus
+
+if TYPE_CHECKING:
+    from .config import Config, StreamPlan
+
+__all__ = ["PausePoints", "Reporter", "WorkerContext", "now_us"]
+
+
+def now_us() -> int:
+    """Microseconds since the epoch, UTC, by this host's clock."""
+    return time.time_ns() // 1000
+
+
+class PausePoints:
+    """Named places where a test may stop the process dead, to kill it exactly there.
+
+    ``REPLICATOR_PAUSE_AT=name`` or ``name:N`` (the N-th passage) makes the process write its pid to the file
+    ``REPLICATOR_PAUSE_FILE`` and stop itself (SIGSTOP). Without it, ``hit`` does nothing.
+    """
+
+    def __init__(self, environ: dict[str, str] | None = None) -> None:
+        env = os.environ if environ is None else environ
+        name, _, nth = env.get("REPLICATOR_PAUSE_AT", "").partition(":")
+        self._name = name
+        self._left = int(nth or 1)
+        self._file = env.get("REPLICATOR_PAUSE_FILE", "")
+
+    def hit(self, name: str) -> None:
+        """Pass the point ``name``."""
+        if name != self._name:
+            return
+        self._left -= 1
+        if self._left == 0:
+            if self._file:
+                Path(self._file).write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+class Reporter:
+    """Collects one worker's progress; any thread may write, ``snapshot`` reads a consistent enough picture."""
+
+    def __init__(self, role: Role, stream: StreamId) -> None:
+        self.role = role
+        self.stream = stream
+        self.state: State = State.STARTING
+        self.note = "starting"
+        self.progress = 0
+        self.epoch = 0
+        self.position = ""
+        self.stages: dict[str, StageStatus] = {}
+        self.counters: dict[str, float] = {}
+        self.gauges: dict[str, float] = {}
+        self.error: ErrorReport | None = None
+        self.changed = threading.Event()
+        """Set when the state changed, so that it is reported at once."""
+
+    def tick(self) -> None:
+        """Say that the worker's loop went round once more."""
+        self.progress += 1
+
+    def set_state(self, state: State, note: str) -> None:
+        """Change the state; ``note`` is one sentence for people."""
+        self.note = note
+        if state is not self.state:
+            self.state = state
+            self.changed.set()
+        if state is State.STREAMING:
+            self.error = None
+
+    def fail(self, error: BaseException, state: State) -> None:
+        """Record the error that ended or interrupted the work."""
+        if isinstance(error, ReplicatorError):
+            what, where, remedy, retry = error.what, error.where, error.remedy, error.retry
+        else:
+            what, where = f"{type(error).__name__}: {error}", ""
+            remedy, retry = "this is a defect of replicator; report it with the log around this line", False
+        self.error = ErrorReport(what, where, remedy, type(error).__name__, now_us(), retry)
+        self.set_state(state, what)
+        self.changed.set()
+
+    def stage(self, name: str, sequence: int, gtid: str, origin_time_us: int) -> None:
+        """A transaction or heartbeat passed the stage ``name``."""
+        self.stages[name] = StageStatus(sequence, gtid, origin_time_us, now_us())
+
+    def count(self, name: str, by: float = 1) -> None:
+        """Raise a counter."""
+        self.counters[name] = self.counters.get(name, 0) + by
+
+    def gauge(self, name: str, value: float) -> None:
+        """Set a gauge."""
+        self.gauges[name] = value
+
+    def snapshot(self) -> WorkerStatus:
+        """The present picture."""
+        s = self.stream
+        return WorkerStatus(
+            role=self.role.value,
+            pair=s.pair,
+            origin=s.origin,
+            target=s.target,
+            stream=s.stream,
+            pid=os.getpid(),
+            state=self.state.value,
+            time_us=now_us(),
+            progress=self.progress,
+            epoch=self.epoch,
+            stages=dict(self.stages),
+            position=self.position,
+            counters=dict(self.counters),
+            gauges=dict(self.gauges),
+            error=self.error,
+            note=self.note,
+        )
+
+
+@dataclass
+class WorkerContext:
+    """Everything that a source or an applier gets from outside."""
+
+    config: Config
+    plan: StreamPlan
+    """The stream, its pair, its sites, its Kafka cluster and its table filter."""
+    role: Role
+    report: Reporter
+    log: Any
+    """A structlog logger bound to role, flow and stream. Never row data."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set on SIGTERM: finish or roll back what is held, then return."""
+    pause: PausePoints = field(default_factory=PausePoints)
+    clock: Callable[[], int] = now_us
