@@ -1,0 +1,1 @@
+"""The stream between the sites: the wire format and its rules."""
