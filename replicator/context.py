@@ -1,4 +1,4 @@
-"""What a worker (a source or an applier of one stream) is handed: its plan, its clock, its way to stop and to report."""
+"""What a worker (a source or an applier of one stream) is handed: its clock, its pause points, its way to report."""
 
 from __future__ import annotations
 
@@ -6,19 +6,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from .errors import ReplicatorError
 from .model import Role, State, StreamId
 from .observe.status import ErrorReport, StageStatus, WorkerStatus
 
-if TYPE_CHECKING:
-    from .config import Config, StreamPlan
-
-__all__ = ["PausePoints", "Reporter", "WorkerContext", "now_us"]
+__all__ = ["PausePoints", "Reporter", "now_us"]
 
 
 def now_us() -> int:
@@ -126,20 +120,3 @@ class Reporter:
             error=self.error,
             note=self.note,
         )
-
-
-@dataclass
-class WorkerContext:
-    """Everything that a source or an applier gets from outside."""
-
-    config: Config
-    plan: StreamPlan
-    """The stream, its pair, its sites, its Kafka cluster and its table filter."""
-    role: Role
-    report: Reporter
-    log: Any
-    """A structlog logger bound to role, flow and stream. Never row data."""
-    stopping: threading.Event = field(default_factory=threading.Event)
-    """Set on SIGTERM: finish or roll back what is held, then return."""
-    pause: PausePoints = field(default_factory=PausePoints)
-    clock: Callable[[], int] = now_us

@@ -51,9 +51,7 @@ class Pattern:
     @property
     def exact(self) -> bool:
         """Whether it names one table, without wildcards."""
-        return not any(
-            c.many or len(c.one) != 1 or c.negated for c in _glob_steps(self.schema) + _glob_steps(self.table)
-        )
+        return not any(c.many or len(c.one) != 1 or c.negated for c in _glob_steps(self.schema) + _glob_steps(self.table))
 
 
 def parse_pattern(text: str) -> Pattern:

@@ -16,9 +16,7 @@ HEADER = wire.RecordHeader(wire.Kind.DATA, "stream-a", 3, "source-a", 7, 8, "0-1
 def body() -> bytes:
     """Two transactions over one table map."""
     run = wire.pack_event(19, 0, b"map") + wire.pack_event(30, 0, b"rows")
-    return wire.pack_body(
-        [b"table map"], [wire.Transaction(7, 10, "0-1-7", run), wire.Transaction(8, 11, "0-1-8", b"")]
-    )
+    return wire.pack_body([b"table map"], [wire.Transaction(7, 10, "0-1-7", run), wire.Transaction(8, 11, "0-1-8", b"")])
 
 
 def test_a_record_comes_out_as_it_went_in() -> None:

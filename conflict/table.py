@@ -1,0 +1,56 @@
+"""What a policy has to know of a table, so that it can be checked when it is loaded rather than when it is needed."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+__all__ = ["ColumnInfo", "ColumnKind", "TableInfo"]
+
+
+class ColumnKind(enum.StrEnum):
+    """Families of column types that policies tell apart."""
+
+    INTEGER = "integer"
+    """All integer types and YEAR: values are ``int``."""
+    DECIMAL = "decimal"
+    """DECIMAL: values are ASCII bytes with the column's scale."""
+    FLOAT = "float"
+    """FLOAT and DOUBLE: values are ``float``."""
+    TEMPORAL = "temporal"
+    """DATE, DATETIME and TIMESTAMP: values are ASCII bytes, zero-padded, so that they sort as they are."""
+    TIME = "time"
+    """TIME: ASCII bytes with a sign, so that they do not sort as they are."""
+    TEXT = "text"
+    BINARY = "binary"
+    OTHER = "other"
+    """JSON, ENUM, SET, BIT, geometry and the rest: only ever equal or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInfo:
+    """One column. ``minimum`` and ``maximum`` bound an integer column, where they are known."""
+
+    name: str
+    kind: ColumnKind
+    nullable: bool = True
+    generated: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """One table: its columns in row order, the ordinals of its identity, and those of each other unique key."""
+
+    name: str
+    columns: tuple[ColumnInfo, ...]
+    key: tuple[int, ...]
+    unique_keys: tuple[tuple[int, ...], ...] = ()
+
+    def ordinal(self, column: str) -> int | None:
+        """The place of a column by its name, as MySQL compares names: without regard to case."""
+        for i, info in enumerate(self.columns):
+            if info.name.casefold() == column.casefold():
+                return i
+        return None
