@@ -41,7 +41,7 @@ def fetch_kafka() -> Path:
 
 def fetch_mysql97() -> Path:
     """MySQL 9.7 of Debian unstable with all its libraries, libc included."""
-    raise DevError("not built yet")
+    raise DevError("dev/ cannot start MySQL 9.7 yet", remedy="use version 8.0")
 
 
 def _build_mysql80(into: Path) -> None:
