@@ -1,6 +1,6 @@
 # make test: all tests · make quick: those without servers · make check: lint, types, package build
 PY := .venv/bin/python
-.PHONY: venv test quick check lock
+.PHONY: venv test quick check lock bench-source
 
 venv: .venv/.ready
 .venv/.ready: pyproject.toml requirements.lock
@@ -20,7 +20,10 @@ quick: venv
 	$(PY) -m pytest -m "not servers and not slow"
 
 check: venv
-	.venv/bin/ruff check replicator conflict dev tests
+	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) -m build -w -o .cache/dist . >/dev/null
+
+bench-source: venv
+	$(PY) -W ignore -m benchmarks.source
