@@ -1,7 +1,7 @@
 """Reading a binlog: our grouping against mysql-replication's rows, same server, same binlog, one run.
 
-``python -m benchmarks.source [--transactions N]`` prints rates in row changes per second and their ratio, as a line of JSON. It
-measures reading and grouping only: no compression, no Kafka.
+``python -m benchmarks.source [--transactions N]`` prints rates in row changes per second and their ratio, as a
+line of JSON. It measures reading and grouping only: no compression, no Kafka.
 """
 
 from __future__ import annotations

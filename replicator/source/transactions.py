@@ -5,6 +5,7 @@ Every event type is either handled here, listed as carrying no data, or stops th
 
 from __future__ import annotations
 
+import re
 import struct
 import uuid
 import zlib
@@ -36,7 +37,9 @@ STOPPING = {
     164: ("an encryption marker", "let the server decrypt what it sends"),
     **dict.fromkeys(range(165, 172), ("a compressed MariaDB event", "set log_bin_compress=OFF at the origin")),
 }
-_STATEMENTS = frozenset(b"INSERT UPDATE DELETE REPLACE LOAD CALL DO WITH SELECT HANDLER".split())
+_DDL = frozenset(b"CREATE ALTER DROP RENAME TRUNCATE GRANT REVOKE SET FLUSH ANALYZE OPTIMIZE REPAIR CHECK".split())
+"""First words of statements that change no rows by themselves; whatever else comes as a statement stops the flow."""
+_LEADING_COMMENTS = re.compile(rb"(?:\s+|/\*(?![!M])(?s:.*?)\*/|--\s[^\n]*\n|#[^\n]*\n)*")
 _TABLE_MAP_SKIP = 8  # table id and flags: the same map has another id after every restart
 _DUMMY_TABLE = b"\xff\xff\xff\x00\x00\x00"  # a rows event without rows that only ends a statement
 
@@ -176,8 +179,7 @@ class Grouper:
         if not self._gtid:
             raise SourceError("a statement outside of a transaction", where=self._where(event), remedy="set gtid_mode=ON")
         statement = _statement(event, self._where(event))
-        words = statement[:200].lstrip().upper().split(None, 1)
-        first = words[0].rstrip(b";") if words else b""
+        first = _first_word(statement)
         if first == b"BEGIN":
             self._in_block = True
             return None
@@ -189,9 +191,9 @@ class Grouper:
                 where=self._where(event),
                 remedy="this version cannot ship it: keep non-transactional tables and XA out of the flow's transactions",
             )
-        if first in _STATEMENTS:
+        if first not in _DDL:
             raise SourceError(
-                f"the binlog holds a {first.decode()} statement instead of rows",
+                f"the binlog holds a {first.decode('ascii', 'replace') or 'strange'} statement instead of rows",
                 where=self._where(event),
                 remedy="set binlog_format=ROW at the origin, for every session, and load the tables it touched anew",
             )
@@ -239,6 +241,13 @@ def _table_name(body: bytes, where: str) -> tuple[str, str]:
         return body[1:end].decode(), body[end + 2 : end + 2 + size].decode()
     except (IndexError, UnicodeDecodeError) as error:
         raise SourceError("a table map is malformed", where=where) from error
+
+
+def _first_word(statement: bytes) -> bytes:
+    """The first word behind comments, in capitals; empty where it starts with anything else (a versioned comment, say)."""
+    start = _LEADING_COMMENTS.match(statement)
+    word = re.match(rb"[A-Za-z]+", statement[start.end() if start else 0 :])
+    return word[0].upper() if word else b""
 
 
 def _statement(event: bytes, where: str) -> bytes:

@@ -136,10 +136,12 @@ def test_a_compressed_transaction_is_not_lost(server: DatabaseServer, fresh: str
     assert b"z" * 40 in row.payload
 
 
-def test_statement_format_stops_and_names_the_gtid(server: DatabaseServer, fresh: str) -> None:
+@pytest.mark.parametrize("lead", ["", "/* from the app */ ", "# note\n", "/*!50000 "])
+def test_statement_format_stops_and_names_the_gtid(server: DatabaseServer, fresh: str, lead: str) -> None:
     """A session that logs statements would lose rows: the flow stops there, with the remedy."""
-    execute(server, "SET SESSION binlog_format=STATEMENT", "INSERT INTO shop.item VALUES (1,'a')")
-    with pytest.raises(SourceError, match="INSERT statement instead of rows") as caught:
+    tail = " */" if lead.startswith("/*!") else ""
+    execute(server, "SET SESSION binlog_format=STATEMENT", f"{lead}INSERT INTO shop.item VALUES (1,'a'){tail}")
+    with pytest.raises(SourceError, match="statement instead of rows") as caught:
         list(read(server, fresh))
     gtid = parse_position(server.flavor, fresh).missing(position(server))
     assert gtid.replace("-", "")[:8] in caught.value.where.replace("-", "")
