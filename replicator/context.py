@@ -6,13 +6,16 @@ import os
 import signal
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from .errors import ReplicatorError
 from .model import Role, State, StreamId
 from .observe.status import ErrorReport, StageStatus, WorkerStatus
 
-__all__ = ["PausePoints", "Reporter", "now_us"]
+__all__ = ["PausePoints", "Reporter", "Worker", "now_us"]
 
 
 def now_us() -> int:
@@ -120,3 +123,14 @@ class Reporter:
             error=self.error,
             note=self.note,
         )
+
+
+@dataclass
+class Worker:
+    """What a worker function is handed: how to report, when to stop, where to pause for tests, where to log."""
+
+    reporter: Reporter
+    stop: threading.Event
+    """Set when the worker shall drain or roll back what it holds and return."""
+    pauses: PausePoints
+    log: structlog.typing.FilteringBoundLogger

@@ -1,0 +1,264 @@
+"""The configuration: one YAML (or JSON) file, the same at every site. See config/example.yaml.
+
+``load_config`` finds everything that is wrong at once. ``Config.streams`` gives the work: one ``StreamConfig`` per stream
+of each flow, with everything resolved that its source and its applier must know.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PrivateAttr
+
+from .config_conflicts import parse_conflicts
+from .config_flows import Flow, check_flows, check_streams, direct_sites, flows_of, stream_filters
+from .config_mapping import Mapping, Mask, RowFilter, TableMapping
+from .config_pairs import Apply, DdlPolicy, LagLimits, Pair, SourceSettings, StreamTables, Tables
+from .config_problems import describe, validate
+from .config_secret import Model, Secret, Tls
+from .config_sites import Database, Http, Kafka, Name, Sasl, Site
+from .config_yaml import Document, Key, Problem, read_document
+from .errors import ConfigError, UsageError
+from .filter import TableFilter
+from .model import Role, StreamId
+
+__all__ = [
+    "Apply",
+    "Config",
+    "Database",
+    "DdlPolicy",
+    "Http",
+    "Kafka",
+    "LagLimits",
+    "Mapping",
+    "Mask",
+    "Pair",
+    "RowFilter",
+    "Sasl",
+    "Secret",
+    "Site",
+    "SourceSettings",
+    "StreamConfig",
+    "StreamTables",
+    "TableMapping",
+    "Tables",
+    "Tls",
+    "load_config",
+]
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """One stream with everything its source and its applier must know."""
+
+    id: StreamId
+    pair: Pair
+    origin: Site
+    target: Site
+    kafka: Kafka
+    tables: TableFilter
+    start: str
+    ddl: DdlPolicy
+    apply: Apply
+    source: SourceSettings
+    mapping: Mapping
+    policies: Any
+    direct: frozenset[str]
+    """Sites whose own transactions this flow must not carry: the target, and those that have a flow of their own to it."""
+    site_priorities: dict[str, int]
+    sites: tuple[str, ...]
+    server_id: int
+    """With which the source registers at the origin."""
+
+    def site(self, role: Role) -> Site:
+        """Where that role of the stream runs."""
+        return self.origin if role is Role.SOURCE else self.target
+
+
+class Config(Model):
+    """The whole file."""
+
+    sites: Annotated[dict[Name, Site], Field(min_length=1)]
+    pairs: tuple[Pair, ...] = ()
+    http: Http = Http()
+    """Of every site that has none of its own."""
+    _path: Path = PrivateAttr(Path())
+    _streams: tuple[StreamConfig, ...] = PrivateAttr(())
+
+    @property
+    def path(self) -> Path:
+        """The file it was read from."""
+        return self._path
+
+    def streams(self, site: str | None = None, role: Role | None = None, pair: str | None = None) -> list[StreamConfig]:
+        """All streams, or those that ``role`` (or any role) of ``site`` works on, or of one ``pair``.
+
+        Raises UsageError for a site or pair that the file does not have.
+        """
+        if site is not None:
+            self.site(site)
+        if pair is not None and pair not in [p.name for p in self.pairs]:
+            raise UsageError(
+                f"there is no pair {pair!r}",
+                where=str(self.path),
+                remedy=f"use one of: {', '.join(p.name for p in self.pairs) or 'none is configured'}",
+            )
+        found = []
+        for stream in self._streams:
+            places = {Role.SOURCE: stream.id.origin, Role.APPLIER: stream.id.target}
+            here = [place for r, place in places.items() if role is None or r is role]
+            if (site is None or site in here) and (pair is None or stream.id.pair == pair):
+                found.append(stream)
+        return found
+
+    def stream(self, stream_id: str) -> StreamConfig:
+        """The stream of that name; raises UsageError where there is none."""
+        for stream in self._streams:
+            if str(stream.id) == stream_id:
+                return stream
+        names = ", ".join(str(stream.id) for stream in self._streams)
+        raise UsageError(f"there is no stream {stream_id!r}", where=str(self.path), remedy=f"use one of: {names}")
+
+    def site(self, name: str) -> Site:
+        """The site of that name; raises UsageError where there is none."""
+        try:
+            return self.sites[name]
+        except KeyError:
+            names = ", ".join(self.sites)
+            raise UsageError(f"there is no site {name!r}", where=str(self.path), remedy=f"use one of: {names}") from None
+
+    def http_of(self, site: str) -> Http:
+        """Where the daemon of that site answers."""
+        return self.site(site).http or self.http
+
+
+def load_config(path: Path) -> Config:
+    """Read and check the file; raises ConfigError with every problem, one a line as ``file:line: key: ...``."""
+    document = read_document(path)
+    problems = list(document.problems)
+    config = validate(Config, document, problems)
+    sites = _site_names(document.data)
+    pairs = _sound_pairs(document)
+    flows = _check(sites, pairs, document.data, problems)
+    policies = {key: parse_conflicts((*key, "conflicts"), pair.conflicts, problems) for key, pair in pairs}
+    if problems:
+        raise ConfigError("\n".join(describe(document, problems)))
+    assert config is not None
+    named = {name: site.named(name, order) for order, (name, site) in enumerate(config.sites.items(), 1)}
+    config = config.model_copy(update={"sites": named})
+    config._path = path
+    config._streams = tuple(_streams(config, flows, policies))
+    return config
+
+
+def _site_names(data: Any) -> list[str]:
+    sites = data.get("sites") if isinstance(data, dict) else None
+    return list(sites) if isinstance(sites, dict) else []
+
+
+def _sound_pairs(document: Document) -> list[tuple[Key, Pair]]:
+    """Those pairs that are right in themselves, so that they can be looked at together though others are wrong."""
+    data = document.data
+    raw = data.get("pairs") if isinstance(data, dict) else None
+    sound: list[tuple[Key, Pair]] = []
+    for i, item in enumerate(raw if isinstance(raw, list) else []):
+        pair = validate(Pair, document, [], ("pairs", i), item)
+        if pair is not None:
+            sound.append((("pairs", i), pair))
+    return sound
+
+
+def _check(sites: list[str], pairs: list[tuple[Key, Pair]], data: Any, problems: list[Problem]) -> list[Flow]:
+    known = ", ".join(sites)
+    names: dict[str, Key] = {}
+    whole = []
+    for key, pair in pairs:
+        if pair.name in names:
+            problems.append(Problem((*key, "name"), "two pairs have this name", "rename one of them", repr(pair.name)))
+        names.setdefault(pair.name, key)
+        before = len(problems)
+        for field in ("origin", "target", "kafka"):
+            name = getattr(pair, field)
+            if name is not None and name not in sites:
+                problems.append(Problem((*key, field), "there is no such site", f"use one of: {known}", repr(name)))
+        if len(problems) == before:
+            _check_kafka(key, pair, data["sites"], problems)
+            whole.append((key, pair))
+        problems.extend(check_streams(key, pair))
+        _check_mapping(key, pair, problems)
+    flows = flows_of(whole)
+    problems.extend(check_flows(flows))
+    return flows
+
+
+def _check_kafka(key: Key, pair: Pair, sites: dict[str, Any], problems: list[Problem]) -> None:
+    for origin, _ in pair.flows():
+        carrier = pair.kafka or origin
+        site = sites[carrier]
+        if isinstance(site, dict) and not site.get("kafka"):
+            place = (*key, "kafka") if pair.kafka else key
+            remedy = f"add sites.{carrier}.kafka, or name another site's cluster by kafka: in the pair"
+            problems.append(Problem(place, f"the site {carrier} has no Kafka cluster to carry the streams", remedy))
+
+
+def _check_mapping(key: Key, pair: Pair, problems: list[Problem]) -> None:
+    """Rules for tables that the pair does not carry are mistakes; so is a name that another table has already."""
+    tables = pair.tables.filter()
+    for text, rules in pair.mapping.tables.items():
+        schema, table = pair.mapping.names(text)
+        place = (*key, "mapping", "tables", text)
+        if not tables.wants(schema, table):
+            problems.append(Problem(place, "the pair does not carry this table", "correct its name or the pair's tables"))
+        if rules.to is not None:
+            schema, table = pair.mapping.names(rules.to)
+            if tables.wants(schema, table) and pair.mapping.target_table(schema, table) == (schema, table):
+                what, remedy = "the pair carries a table of this name already", "choose another name, or exclude that table"
+                problems.append(Problem((*place, "to"), what, remedy, repr(rules.to)))
+    for schema, name in pair.mapping.databases.items():
+        place = (*key, "mapping", "databases", schema)
+        if name not in pair.mapping.databases and tables.wants_schema(name):
+            remedy = "choose another name, or exclude that database"
+            problems.append(Problem(place, "the pair carries a database of the target name already", remedy, repr(name)))
+
+
+def _streams(config: Config, flows: list[Flow], policies: dict[Key, Any]) -> list[StreamConfig]:
+    priorities = {name: site.priority for name, site in config.sites.items()}
+    streams = []
+    counted: dict[str, int] = {}
+    for flow in flows:
+        pair, origin = flow.pair, config.sites[flow.origin]
+        kafka = config.sites[pair.kafka or flow.origin].kafka
+        assert kafka is not None  # checked
+        for name, tables in stream_filters(pair).items():
+            stream_id = StreamId(pair.name, flow.origin, flow.target, name)
+            server_id = 2**31 + 1 + zlib.crc32(str(stream_id).encode()) % (2**31 - 2)
+            if origin.server_id is not None:
+                counted[flow.origin] = counted.get(flow.origin, -1) + 1
+                server_id = origin.server_id + counted[flow.origin]
+            source = pair.source
+            if "heartbeat_seconds" not in source.model_fields_set:
+                source = source.model_copy(update={"heartbeat_seconds": pair.heartbeat_seconds})
+            streams.append(
+                StreamConfig(
+                    id=stream_id,
+                    pair=pair,
+                    origin=origin,
+                    target=config.sites[flow.target],
+                    kafka=kafka,
+                    tables=tables,
+                    start=pair.start_of(flow.origin),
+                    ddl=pair.ddl,
+                    apply=pair.apply.model_copy(update={"detect": pair.apply.detect or pair.detect}),
+                    source=source,
+                    mapping=pair.mapping,
+                    policies=policies[flow.key],
+                    direct=direct_sites(flow, flows),
+                    site_priorities=priorities,
+                    sites=tuple(config.sites),
+                    server_id=server_id,
+                )
+            )
+    return streams

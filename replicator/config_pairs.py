@@ -1,0 +1,196 @@
+"""A pair as configured: direction, tables, DDL policy, and how its source and applier work."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from .config_mapping import Mapping
+from .config_secret import Model
+from .config_sites import Name
+from .errors import DecodeError
+from .filter import TableFilter, parse_pattern
+from .gtid import MariaDbPosition, MySqlGtidSet
+
+__all__ = ["Apply", "DdlPolicy", "LagLimits", "Pair", "SourceSettings", "StreamTables", "Tables"]
+
+MAIN_STREAM = "main"
+"""The stream that carries what no other stream of the pair does."""
+
+
+def _pattern(text: str) -> str:
+    try:
+        parse_pattern(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; remedy: write it as schema.table, for example shop.*") from None
+    return text
+
+
+def _start(text: str) -> str:
+    if text in ("earliest", "latest", "snapshot"):
+        return text
+    for form in (MySqlGtidSet, MariaDbPosition):
+        try:
+            if str(form(text)):
+                return text
+        except DecodeError:
+            pass
+    raise ValueError("not a start; remedy: earliest, latest, snapshot, or a GTID set of the origin")
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(_listed)]
+
+
+class Tables(Model):
+    """Which tables: globs over `schema.table`."""
+
+    include: Annotated[Patterns, Field(min_length=1)] = ("*.*",)
+    exclude: Patterns = ()
+
+    def filter(self) -> TableFilter:
+        """As the filter that answers for each table."""
+        return TableFilter(self.include, self.exclude)
+
+
+class StreamTables(Model):
+    """The tables of one stream: a part of the pair's."""
+
+    include: Annotated[Patterns, Field(min_length=1)]
+    exclude: Patterns = ()
+
+
+DdlAction = Literal["apply", "ignore", "halt"]
+
+
+class DdlPolicy(Model):
+    """What happens to DDL statements at the target, by class.
+
+    ``default`` is for tables, indexes, views, databases and partitions. Triggers, routines and events are ignored unless
+    named (or unless the default is `halt`), because they would act twice. Accounts and grants are never applied.
+    """
+
+    default: DdlAction = "apply"
+    create: DdlAction | None = None
+    alter: DdlAction | None = None
+    drop: DdlAction | None = None
+    rename: DdlAction | None = None
+    truncate: DdlAction | None = None
+    index: DdlAction | None = None
+    view: DdlAction | None = None
+    database: DdlAction | None = None
+    partition: DdlAction | None = None
+    trigger: DdlAction | None = None
+    routine: DdlAction | None = None
+    event: DdlAction | None = None
+
+    def action(self, cls: str) -> DdlAction:
+        """`apply`, `ignore` or `halt` for a statement class; an unknown class halts."""
+        if cls in ("user", "admin", "temporary"):
+            return "ignore"
+        if cls == "default" or cls not in DdlPolicy.model_fields:
+            return "halt"
+        own: DdlAction | None = getattr(self, cls)
+        if own is not None:
+            return own
+        if cls in ("trigger", "routine", "event") and self.default == "apply":
+            return "ignore"
+        return self.default
+
+
+class Apply(Model):
+    """How the applier works."""
+
+    connections: int = Field(default=4, ge=1, le=64)
+    """Connections that write at once."""
+    commit_order: Literal["preserve", "relaxed"] = "preserve"
+    """`relaxed` lets independent transactions commit out of order: faster, but readers may see states that never were."""
+    batch_rows: int = Field(default=2000, ge=1, le=1_000_000)
+    """Row changes that one target transaction takes at most (a larger origin transaction stays whole)."""
+    batch_ms: float = Field(default=5, ge=0, le=10_000)
+    """How long to wait for more before a batch is written."""
+    batch_bytes: int = Field(default=8 << 20, ge=1 << 10, le=1 << 30)
+    detect: Literal["full", "key"] | None = None
+    """Compare the whole row before a change, or only its key; default: the pair's."""
+    retry_limit: int = Field(default=10, ge=0, le=1_000_000)
+    """How often one batch is tried again after deadlocks and lock timeouts before the flow stops."""
+
+
+class SourceSettings(Model):
+    """How the source works."""
+
+    record_bytes: int = Field(default=768 << 10, ge=4 << 10, le=64 << 20)
+    """Row data in one Kafka record, before compression; the broker's limit must be higher."""
+    compression_level: int = Field(default=1, ge=-7, le=19)
+    """Of zstd."""
+    linger_ms: float = Field(default=2, ge=0, le=10_000)
+    """How long to wait for more before a record is sent."""
+    heartbeat_seconds: float = Field(default=1.0, gt=0, le=3600)
+    """Default: the pair's `heartbeat_seconds`."""
+    read_timeout_s: float = Field(default=30, gt=0, le=3600)
+    """Silence of the binlog connection after which it counts as dead."""
+
+
+class LagLimits(Model):
+    """From which lag on the page and `status` show a flow as late."""
+
+    warn_seconds: float = Field(default=30, gt=0)
+    critical_seconds: float = Field(default=300, gt=0)
+
+
+class Pair(Model):
+    """A relation between two sites."""
+
+    name: Name
+    mode: Literal["one_way", "bidirectional"] = "one_way"
+    origin: str
+    """A name under `sites`."""
+    target: str
+    """A name under `sites`."""
+    kafka: str | None = None
+    """The site whose cluster carries the streams; default: each flow's origin."""
+    start: Annotated[str, AfterValidator(_start)] = "earliest"
+    """Where a new stream begins: `earliest`, `latest`, `snapshot` or a GTID set of the origin. In a bidirectional pair
+    `snapshot` and a GTID set are for the flow from origin to target; the flow back then starts at `latest`."""
+    tables: Tables = Tables()
+    streams: dict[Name, StreamTables] = {}
+    """Splits the pair's tables: each stream is ordered in itself alone. What none of them includes goes through `main`."""
+    ddl: DdlPolicy = DdlPolicy()
+    conflicts: dict[str, Any] = {}
+    """Conflict policies, see docs/CONFLICTS.md."""
+    apply: Apply = Apply()
+    source: SourceSettings = SourceSettings()
+    mapping: Mapping = Mapping()
+    detect: Literal["full", "key"] | None = None
+    """Compare whole rows, or only their keys, to notice conflicts."""
+    heartbeat_seconds: float = Field(default=1.0, gt=0, le=3600)
+    lag_limits: LagLimits = LagLimits()
+
+    @model_validator(mode="after")
+    def _plausible(self) -> Pair:
+        if self.origin == self.target:
+            raise ValueError("origin and target are the same site; remedy: name two sites")
+        if MAIN_STREAM in self.streams:
+            raise ValueError("the stream main carries the rest and cannot be configured; remedy: rename or remove it")
+        if self.mode == "bidirectional" and not self.mapping.empty:
+            raise ValueError(
+                "a bidirectional pair cannot have a mapping, because it would have to be undone on the way back; "
+                "remedy: make two one_way pairs"
+            )
+        return self
+
+    def flows(self) -> list[tuple[str, str]]:
+        """Its directions, as (origin, target)."""
+        forth = (self.origin, self.target)
+        return [forth, (self.target, self.origin)] if self.mode == "bidirectional" else [forth]
+
+    def start_of(self, origin: str) -> str:
+        """Where the stream of the flow from ``origin`` begins."""
+        if origin == self.origin or self.start in ("earliest", "latest"):
+            return self.start
+        return "latest"
