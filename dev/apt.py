@@ -13,7 +13,7 @@ from .cache import cache_root
 from .commands import run
 from .errors import DevError
 
-__all__ = ["library_path", "unpack_packages"]
+__all__ = ["library_path", "unpack_packages", "unstable_options"]
 
 
 def unpack_packages(packages: Sequence[str], into: Path, *, apt_options: Sequence[str] = ()) -> list[str]:
@@ -40,6 +40,37 @@ def unpack_packages(packages: Sequence[str], into: Path, *, apt_options: Sequenc
         run(["dpkg", "-x", str(archive), str(into)], f"unpack {archive.name}")
         archive.unlink()
     return [archive.name for archive in archives]
+
+
+def unstable_options() -> list[str]:
+    """apt options that see Debian unstable, and only that, from the host's own mirror, with nothing installed yet.
+
+    So the packages of a whole system come down, libc included, and the host's own lists and packages don't matter. Raises
+    DevError when the host's apt knows no Debian mirror or the lists can't be had.
+    """
+    targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI)"], "list apt's mirrors").split()
+    mirror = next((uri.rstrip("/") for uri in targets if uri.rstrip("/").endswith("/debian")), None)
+    if mirror is None:
+        raise DevError("the host's apt knows no Debian mirror", remedy="add one to the apt sources")
+    home = cache_root() / "apt-unstable"
+    for folder in ("lists/partial", "archives/partial"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "status").touch()
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    (home / "sources.list").write_text(f"deb [signed-by={keyring}] {mirror} unstable main\n")
+    settings = {
+        "Dir::Etc::sourcelist": home / "sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State::lists": home / "lists",
+        "Dir::State::status": home / "status",
+        "Dir::Cache::pkgcache": "",
+        "Dir::Cache::srcpkgcache": "",
+        "APT::Default-Release": "unstable",
+        "Debug::NoLocking": "1",
+    }
+    options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
+    run(["apt-get", "update", *options], "fetch the package lists of Debian unstable")
+    return options
 
 
 def library_path(tree: Path) -> str:

@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from .apt import unpack_packages
+from .apt import unpack_packages, unstable_options
 from .cache import install
 from .commands import need, run
 from .errors import DevError
@@ -46,7 +46,7 @@ def fetch_sysbench() -> Path:
 
 def fetch_mysql97() -> Path:
     """MySQL 9.7 of Debian unstable with all its libraries, libc included."""
-    raise DevError("dev/ cannot start MySQL 9.7 yet", remedy="use version 8.0")
+    return install("mysql-9.7", _build_mysql97)
 
 
 def _build_mysql80(into: Path) -> None:
@@ -81,6 +81,15 @@ def _build_mariadb(into: Path) -> None:
     server = next(name for name in archives if name.startswith("mariadb-server-core_"))
     # mariadb-server-core_1%3a10.11.19-0+deb12u1_amd64.deb
     version = server.split("_")[1].partition("%3a")[2].partition("-")[0]
+    (into / "VERSION").write_text(version)
+
+
+def _build_mysql97(into: Path) -> None:
+    archives = unpack_packages(["mysql-server-core"], into, apt_options=unstable_options())
+    server = next(name for name in archives if name.startswith("mysql-server-core_"))
+    version = server.split("_")[1].rpartition("%3a")[2].partition("-")[0]
+    if not version.startswith("9."):
+        raise DevError(f"Debian unstable has MySQL {version} now", remedy="the legs on MySQL 9.7 can't run")
     (into / "VERSION").write_text(version)
 
 
