@@ -41,7 +41,6 @@ class Database(Secret):
     user: str = "replicator"
     tls: Tls | None = None
     """Default: verified TLS, none for loopback and sockets. `{enabled: false}` turns it off."""
-    connect_timeout_s: float = Field(default=10.0, gt=0, le=300)
 
     @property
     def address(self) -> str:
@@ -58,11 +57,7 @@ class Database(Secret):
     def connect_args(self) -> dict[str, Any]:
         """What ``pymysql.connect`` needs; looks the password up. Raises ConfigError where it is missing."""
         what = f"the database {self.address}"
-        args: dict[str, Any] = {
-            "user": self.user,
-            "password": self.secret(what),
-            "connect_timeout": self.connect_timeout_s,
-        }
+        args: dict[str, Any] = {"user": self.user, "password": self.secret(what)}
         if self.unix_socket is not None:
             args["unix_socket"] = self.unix_socket
         else:

@@ -80,6 +80,8 @@ def read_document(path: Path) -> Document:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError("the configuration is not UTF-8", where=str(path), remedy="save it as UTF-8") from error
+    if text.lstrip().startswith("{"):
+        text = text.replace("\t", " ")  # JSON may be indented with tabs; YAML's flow style may not
     document = Document(path)
     loader = _Loader(text)
     try:
