@@ -1,18 +1,41 @@
-"""Real servers for the tests, one of each flavor for the whole run."""
+"""Real servers for the tests: started when first needed, shared by the whole run."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
 
-from dev import DatabaseServer, start_mariadb, start_mysql
+from dev import DatabaseServer
+from tests.harness import Farm, Pairs
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """All servers of this run."""
+    started = Farm(tmp_path_factory.mktemp("farm"))
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session", params=["mysql", "mariadb"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+def server(request: pytest.FixtureRequest, farm: Farm) -> DatabaseServer:
     """A MySQL 8.0.31, then a MariaDB."""
-    start = start_mysql if request.param == "mysql" else start_mariadb
-    started = start(tmp_path_factory.mktemp(request.param), server_id=1, die_with_parent=True)
-    yield started
-    started.stop()
+    return farm.database(request.param)
+
+
+@pytest.fixture(params=["mysql", "mariadb"])
+def flavor(request: pytest.FixtureRequest) -> str:
+    """Each flavor in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def pairs(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pairs]:
+    """Makes pairs: ``pairs("mysql", "mariadb", options={...}).start()``; they are stopped after the test."""
+    maker = Pairs(farm, tmp_path_factory.mktemp("pairs"), lambda: next(_numbers))
+    yield maker
+    maker.close()

@@ -1,0 +1,116 @@
+"""Real servers and pairs for tests.
+
+``Farm`` starts each server when a test first asks for it and keeps it for the whole run. ``Pairs`` makes pairs on them:
+each has its own name, so its own topics, checkpoint rows and schemas, and is stopped when its test ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev import DatabaseServer, DevError, KafkaServer, start_kafka, start_mariadb, start_mysql
+from dev.pair import Pair
+
+__all__ = ["FAST", "Farm", "Pair", "Pairs", "execute", "script"]
+
+FAST = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "2"}
+"""Safe when a server process is killed, which tests do; not when the machine goes down, which they don't."""
+
+
+class Farm:
+    """All servers of a test run, by flavor and site; started when first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._databases: dict[tuple[str, str], DatabaseServer] = {}
+        self._kafka: KafkaServer | None = None
+
+    def database(self, flavor: str, site: str = "east") -> DatabaseServer:
+        """The server of ``flavor`` (``mysql``, ``mysql97``, ``mariadb``) for a site; started again if a test left it down.
+
+        Skips the test where there is no MySQL 9.7 to be had.
+        """
+        key = (flavor, site)
+        known = self._databases.get(key)
+        if known is None:
+            try:
+                self._databases[key] = self.fresh_database(flavor, site)
+            except DevError as error:
+                if flavor != "mysql97":
+                    raise
+                pytest.skip(str(error))
+        elif not known.running:
+            known.start()
+        return self._databases[key]
+
+    def fresh_database(self, flavor: str, site: str = "east", **options: str) -> DatabaseServer:
+        """A new server; the caller destroys it."""
+        server_id = 1 + len(self._databases) + sum(site.encode()) * 100
+        folder = self._folder / f"{flavor}-{site}"
+        while folder.exists():
+            folder = folder.with_name(folder.name + "x")
+        settings: dict[str, str | None] = {**FAST, **options}
+        if flavor == "mariadb":
+            return start_mariadb(folder, server_id=server_id, options=settings, die_with_parent=True)
+        version: Any = "9.7" if flavor == "mysql97" else "8.0"
+        return start_mysql(folder, server_id=server_id, version=version, options=settings, die_with_parent=True)
+
+    def kafka(self) -> KafkaServer:
+        """The broker; started again if a test left it down."""
+        if self._kafka is None:
+            self._kafka = start_kafka(self._folder / "kafka", die_with_parent=True)
+        elif not self._kafka.running:
+            self._kafka.start()
+        return self._kafka
+
+    def stop(self) -> None:
+        """Kill all servers and delete their data."""
+        for server in (*self._databases.values(), *([self._kafka] if self._kafka else [])):
+            server.destroy()
+
+
+class Pairs:
+    """Makes pairs on a farm's servers; ``close`` stops them."""
+
+    def __init__(self, farm: Farm, folder: Path, numbers: Callable[[], int]) -> None:
+        self.farm = farm
+        self._folder = folder
+        self._numbers = numbers
+        self._made: list[Pair] = []
+
+    def __call__(self, origin: str = "mysql", target: str = "mysql", **settings: Any) -> Pair:
+        """A pair from a server of flavor ``origin`` to one of ``target``; ``settings`` go to ``Pair``. Not started."""
+        east = settings.pop("east", None) or self.farm.database(origin, "east")
+        west = settings.pop("west", None) or self.farm.database(target, "west")
+        kafka = settings.pop("kafka", None) or self.farm.kafka()
+        name = settings.pop("name", None) or f"p{self._numbers()}"
+        pair = Pair(self._folder / name, east, west, kafka, name=name, **settings)
+        self._made.append(pair)
+        return pair
+
+    def close(self) -> None:
+        """Stop the daemons and drop the schemas, so that later pairs on these servers don't meet them."""
+        for pair in self._made:
+            pair.stop()
+            for server in pair.servers.values():
+                if server.running:
+                    execute(server, *[f"DROP DATABASE IF EXISTS `{schema}`" for schema in pair.schemas])
+
+
+def execute(server: DatabaseServer, *statements: str, **options: Any) -> list[Any]:
+    """Run statements in one session and commit; returns the last one's rows."""
+    with server.connect(**options) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        rows = list(cursor.fetchall())
+        connection.commit()
+    return rows
+
+
+def script(server: DatabaseServer, schema: str, statements: Sequence[str]) -> None:
+    """Run statements in one session in ``schema``, each committed by itself."""
+    execute(server, f"USE `{schema}`", "SET autocommit=1", *statements)
