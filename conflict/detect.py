@@ -2,33 +2,41 @@
 
 The cases, in the order in which they are tried:
 
-========  =====================================  =============================
-change    the target                             result
-========  =====================================  =============================
-any       another row holds a unique key of it   multiple_unique_conflicts
-insert    no row, but a newer delete             update_missing
-insert    no row                                 no conflict
-insert    the very row                           already so
-insert    another row                            insert_exists
-update    no row (and not moved already)         update_missing
-update    the row as expected                    no conflict
-update    the row as wanted                      already so
-update    another row                            update_differing
-delete    no row, but a tombstone                already so
-delete    no row                                 delete_missing
-delete    the row as expected                    no conflict
-delete    another row                            delete_differing
-========  =====================================  =============================
+========  ===========================================  =============================
+change    the target                                   result
+========  ===========================================  =============================
+insert    the very row                                 already so
+insert    another row holds a unique key of it         multiple_unique_conflicts
+insert    another row at its key                       insert_exists
+insert    no row, but a newer delete                   update_missing
+insert    no row, a unique key was held later          multiple_unique_conflicts
+insert    no row                                       no conflict
+update    no row, moved to its new key already         already so
+update    another row holds a unique key of it         multiple_unique_conflicts
+update    no row                                       update_missing
+update    the row as wanted                            already so
+update    another row, or the same but written later   update_differing
+update    as expected, a unique key was held later     multiple_unique_conflicts
+update    the row as expected                          no conflict
+delete    no row, but a tombstone                      already so
+delete    no row                                       delete_missing
+delete    another row, or the same but written later   delete_differing
+delete    the row as expected                          no conflict
+========  ===========================================  =============================
+
+"Later" is only asked where the configured policy goes by commit time, or where sequences say so exactly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from .types import Change, ChangeKind, ConflictType, Detection, Provenance, Row, Tombstone, key_of
+from .stamps import supersedes
+from .table import TableInfo
+from .types import Change, ChangeKind, ConflictType, Detection, LocalRow, Provenance, key_of
 from .values import differing_columns, same_row
 
-__all__ = ["ALREADY", "NO_CONFLICT", "detect"]
+__all__ = ["ALREADY", "NO_CONFLICT", "blockers", "detect"]
 
 NO_CONFLICT = Detection()
 ALREADY = Detection(already=True)
@@ -36,89 +44,94 @@ ALREADY = Detection(already=True)
 
 def detect(
     change: Change,
-    current: Row | None,
-    others: Sequence[Row] = (),
+    local: LocalRow,
+    others: Sequence[LocalRow] = (),
     *,
+    table: TableInfo,
+    origin: Provenance,
     full: bool = True,
     counting: bool = False,
-    unseen: bool | None = None,
-    tombstone: Tombstone | None = None,
-    origin: Provenance | None = None,
+    timed: Callable[[ConflictType], bool] = lambda _: False,
 ) -> Detection:
     """Find the conflict of one change, if there is one.
 
-    ``current`` is the row at the change's old key (an insert's only key); ``others`` are the rows, read before anything is
-    written, that hold any unique key of ``change.after``, the row at the new key of a key change included.
+    ``local`` is what is at the change's old key (an insert's only key). ``others`` is what is at each unique key of
+    ``change.after`` and, for a change that moves its row, at the new key: rows, and memories of rows (``row=None``).
     ``full`` compares the whole before image; without it, only whether rows exist. ``counting`` is for policies that add
-    differences: an equal row is then no sign that the change has arrived. ``unseen`` says whether the current version was
-    unknown to the origin; None judges by values. ``tombstone`` is that of the row at the key, with ``origin`` to compare it.
+    differences: an equal row is then no sign that the change has arrived. ``timed`` says of a conflict type whether its
+    policy goes by commit time: then an equal row that was written later by another site is another row.
     """
-    blocking = _blocking(change, current, others)
+
+    def is_later(one: LocalRow, conflict: ConflictType) -> bool:
+        if one.unseen is not None:
+            return one.unseen
+        return timed(conflict) and not supersedes(origin, one.provenance)
+
+    blocking = blockers(local, others, table)
+    claimed = any(o.row is None and is_later(o, ConflictType.MULTIPLE_UNIQUE_CONFLICTS) for o in others)
     if change.kind is ChangeKind.DELETE:
-        return _detect_delete(change, current, full, unseen, tombstone)
+        return _detect_delete(change, local, full, is_later)
     if change.kind is ChangeKind.INSERT:
-        return _detect_insert(change, current, blocking, unseen, tombstone, origin)
-    return _detect_update(change, current, blocking, full, counting, unseen)
+        return _detect_insert(change, local, blocking, claimed, is_later)
+    return _detect_update(change, local, blocking, claimed, table, full, counting, is_later)
+
+
+def blockers(local: LocalRow, others: Sequence[LocalRow], table: TableInfo) -> list[LocalRow]:
+    """The rows of another identity than the current one; a text key may find the current row twice, by its collation."""
+    own = None if local.row is None else key_of(local.row, table.key)
+    return [o for o in others if o.row is not None and key_of(o.row, table.key) != own]
+
+
+_IsLater = Callable[[LocalRow, ConflictType], bool]
+_COLLISION = Detection(ConflictType.MULTIPLE_UNIQUE_CONFLICTS)
 
 
 def _detect_insert(
-    change: Change,
-    current: Row | None,
-    blocking: Sequence[Row],
-    unseen: bool | None,
-    tombstone: Tombstone | None,
-    origin: Provenance | None,
+    change: Change, local: LocalRow, blocking: Sequence[LocalRow], claimed: bool, is_later: _IsLater
 ) -> Detection:
     assert change.after is not None
-    if current is not None and same_row(current, change.after):
+    if local.row is not None and same_row(local.row, change.after):
         return ALREADY
     if blocking:
-        return Detection(ConflictType.MULTIPLE_UNIQUE_CONFLICTS)
-    if current is not None:
-        return Detection(ConflictType.INSERT_EXISTS, differing=differing_columns(current, change.after))
-    if tombstone is not None and _newer_delete(tombstone, unseen, origin):
+        return _COLLISION
+    if local.row is not None:
+        return Detection(ConflictType.INSERT_EXISTS, differing=differing_columns(local.row, change.after))
+    if local.tombstone and is_later(local, ConflictType.UPDATE_MISSING):
         return Detection(ConflictType.UPDATE_MISSING)
-    return NO_CONFLICT
+    return _COLLISION if claimed else NO_CONFLICT
 
 
 def _detect_update(
-    change: Change, current: Row | None, blocking: Sequence[Row], full: bool, counting: bool, unseen: bool | None
+    change: Change,
+    local: LocalRow,
+    blocking: Sequence[LocalRow],
+    claimed: bool,
+    table: TableInfo,
+    full: bool,
+    counting: bool,
+    is_later: _IsLater,
 ) -> Detection:
     assert change.before is not None and change.after is not None
-    if current is None:
-        if len(blocking) == 1 and change.moves_key and same_row(blocking[0], change.after):
+    if local.row is None:
+        arrived = len(blocking) == 1 and change.moves(table.key) and same_row(blocking[0].row or (), change.after)
+        if arrived and not counting:
             return ALREADY
-        return Detection(ConflictType.MULTIPLE_UNIQUE_CONFLICTS if blocking else ConflictType.UPDATE_MISSING)
+        return _COLLISION if blocking else Detection(ConflictType.UPDATE_MISSING)
     if blocking:
-        return Detection(ConflictType.MULTIPLE_UNIQUE_CONFLICTS)
-    if not full or (same_row(current, change.before) and not unseen):
-        return NO_CONFLICT
-    if not counting and same_row(current, change.after):
+        return _COLLISION
+    fits = not full or same_row(local.row, change.before)
+    if fits and not is_later(local, ConflictType.UPDATE_DIFFERING):
+        return _COLLISION if claimed else NO_CONFLICT
+    if not counting and same_row(local.row, change.after):
         return ALREADY
-    return Detection(ConflictType.UPDATE_DIFFERING, differing=differing_columns(current, change.before))
+    return Detection(ConflictType.UPDATE_DIFFERING, differing=differing_columns(local.row, change.before))
 
 
-def _detect_delete(
-    change: Change, current: Row | None, full: bool, unseen: bool | None, tombstone: Tombstone | None
-) -> Detection:
+def _detect_delete(change: Change, local: LocalRow, full: bool, is_later: _IsLater) -> Detection:
     assert change.before is not None
-    if current is None:
-        return ALREADY if tombstone is not None else Detection(ConflictType.DELETE_MISSING)
-    if not full or (same_row(current, change.before) and not unseen):
+    if local.row is None:
+        return ALREADY if local.tombstone else Detection(ConflictType.DELETE_MISSING)
+    fits = not full or same_row(local.row, change.before)
+    if fits and not is_later(local, ConflictType.DELETE_DIFFERING):
         return NO_CONFLICT
-    return Detection(ConflictType.DELETE_DIFFERING, differing=differing_columns(current, change.before))
-
-
-def _newer_delete(tombstone: Tombstone, unseen: bool | None, origin: Provenance | None) -> bool:
-    """Whether an insert meets a delete that it did not know of: exactly where that is known, else by the stamps."""
-    if unseen is not None or origin is None:
-        return bool(unseen)
-    return tombstone.provenance.stamp > origin.stamp
-
-
-def _blocking(change: Change, current: Row | None, others: Sequence[Row]) -> list[Row]:
-    """The rows of another identity than the current one; a text key may find the current row twice, by its collation."""
-    if current is None:
-        return list(others)
-    own = key_of(current, change.key)
-    return [row for row in others if key_of(row, change.key) != own]
+    return Detection(ConflictType.DELETE_DIFFERING, differing=differing_columns(local.row, change.before))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-__all__ = ["ColumnInfo", "ColumnKind", "TableInfo"]
+__all__ = ["ColumnInfo", "ColumnKind", "TableInfo", "TableName"]
+
+TableName = tuple[str, str]
+"""Schema and table."""
 
 
 class ColumnKind(enum.StrEnum):
@@ -29,7 +32,7 @@ class ColumnKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
-    """One column. ``minimum`` and ``maximum`` bound an integer column, where they are known."""
+    """One column. ``minimum`` and ``maximum`` bound a number column, where they are known."""
 
     name: str
     kind: ColumnKind
@@ -41,12 +44,21 @@ class ColumnInfo:
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """One table: its columns in row order, the ordinals of its identity, and those of each other unique key."""
+    """One table: its columns in row order, the ordinals of its identity, and those of each other unique key.
 
-    name: str
+    The identity is the primary key, or what stands for it (a unique key without NULLs, or all columns).
+    """
+
+    schema: str
+    table: str
     columns: tuple[ColumnInfo, ...]
     key: tuple[int, ...]
     unique_keys: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def name(self) -> TableName:
+        """Schema and table."""
+        return (self.schema, self.table)
 
     def ordinal(self, column: str) -> int | None:
         """The place of a column by its name, as MySQL compares names: without regard to case."""
@@ -54,3 +66,7 @@ class TableInfo:
             if info.name.casefold() == column.casefold():
                 return i
         return None
+
+    def names(self, ordinals: tuple[int, ...]) -> str:
+        """The columns' names, for a sentence."""
+        return ", ".join([self.columns[i].name for i in ordinals])

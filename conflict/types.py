@@ -7,7 +7,7 @@ decimal values as their ASCII or stored bytes) or any other hashable whose equal
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 __all__ = [
     "ABSENT",
@@ -21,7 +21,6 @@ __all__ = [
     "Provenance",
     "Record",
     "Row",
-    "Tombstone",
     "key_of",
 ]
 
@@ -43,11 +42,23 @@ class ConflictType(enum.StrEnum):
     DELETE_DIFFERING = "delete_differing"
     """The row to delete is not as the change found it."""
     MULTIPLE_UNIQUE_CONFLICTS = "multiple_unique_conflicts"
-    """Rows of another identity hold a unique key that the change wants."""
+    """Rows of another identity hold, or held later, a unique key that the change wants."""
     FOREIGN_KEY_MISSING = "foreign_key_missing"
     """The parent row is not there."""
     TARGET_TABLE_MISSING = "target_table_missing"
+    """The target has no such table."""
     TARGET_COLUMN_MISSING = "target_column_missing"
+    """The target's table lacks a column of the change."""
+
+    @property
+    def structural(self) -> bool:
+        """Whether it is about the target's structure or other tables, so that no row can be compared."""
+        return self in _STRUCTURAL
+
+
+_STRUCTURAL = frozenset(
+    {ConflictType.FOREIGN_KEY_MISSING, ConflictType.TARGET_TABLE_MISSING, ConflictType.TARGET_COLUMN_MISSING}
+)
 
 
 class ChangeKind(enum.StrEnum):
@@ -59,18 +70,18 @@ class ChangeKind(enum.StrEnum):
 
 
 class Action(enum.StrEnum):
-    """What the caller has to do."""
+    """What the caller has to do, after deleting the rows of ``Decision.delete_first``."""
 
-    WRITE_INSERT = "write_insert"
-    """Insert ``Decision.row``; nothing is at its key once ``delete_first`` is done."""
-    WRITE_UPDATE = "write_update"
-    """Make the current row (found by its old key) into ``Decision.row``."""
-    WRITE_DELETE = "write_delete"
+    WRITE_INSERT = "insert"
+    """Insert ``Decision.row``; a row at the change's old key, if there is one, stays."""
+    WRITE_UPDATE = "update"
+    """Make the current row (found by the change's old key) into ``Decision.row``."""
+    WRITE_DELETE = "delete"
     """Delete the current row."""
     KEEP = "keep"
-    """The target's row stays as it is."""
+    """The current row stays as it is."""
     SKIP = "skip"
-    """There is nothing to write."""
+    """There is no current row, and none is written."""
     QUARANTINE = "quarantine"
     """Keep the change whole, and later ones to its row behind it, until somebody decides."""
     HALT = "halt"
@@ -79,42 +90,41 @@ class Action(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row change as it happened at the origin.
+    """One row change as it happened at the origin, with whole row images.
 
-    ``table`` is ``schema.table``; ``key`` holds the ordinals of the row's identity (primary key, or what stands for it).
     An insert has no ``before``, a delete no ``after``; an update has both, and they may differ in the key.
     """
 
-    kind: ChangeKind
-    table: str
-    columns: tuple[str, ...]
-    key: tuple[int, ...]
     before: Row | None
     after: Row | None
 
     def __post_init__(self) -> None:
-        wants_before = self.kind is not ChangeKind.INSERT
-        wants_after = self.kind is not ChangeKind.DELETE
-        if (self.before is not None) != wants_before or (self.after is not None) != wants_after:
-            raise ValueError(f"images do not fit the kind of the change: {self.kind} of {self.table}")
-        for image in (self.before, self.after):
-            if image is not None and len(image) != len(self.columns):
-                raise ValueError(f"{len(image)} values for {len(self.columns)} columns of {self.table}")
+        if self.before is None and self.after is None:
+            raise ValueError("a change needs a before image or an after image")
+        if self.before is not None and self.after is not None and len(self.before) != len(self.after):
+            raise ValueError(f"images of {len(self.before)} and {len(self.after)} columns in one change")
 
     @property
-    def moves_key(self) -> bool:
-        """Whether the change gives its row another identity."""
+    def kind(self) -> ChangeKind:
+        """Insert, update or delete, as the images say."""
+        if self.before is None:
+            return ChangeKind.INSERT
+        return ChangeKind.DELETE if self.after is None else ChangeKind.UPDATE
+
+    def moves(self, key: tuple[int, ...]) -> bool:
+        """Whether the change gives its row other values in the columns ``key``."""
         if self.before is None or self.after is None:
             return False
-        return key_of(self.before, self.key) != key_of(self.after, self.key)
+        return key_of(self.before, key) != key_of(self.after, key)
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Who wrote a version of a row, and when.
 
-    ``commit_time_us`` is microseconds since the epoch by the clock of ``site``. ``sequence`` is the transaction's place in
-    that site's stream, 0 if it is not known. ``priority`` is the site's: the lower number wins.
+    ``commit_time_us`` is microseconds since the epoch by the clock of ``site``; within one site it never goes back from one
+    transaction to the next. ``sequence`` is the transaction's place in that site's stream, 0 if it is not known.
+    ``priority`` is the site's: the lower number wins.
     """
 
     site: str
@@ -123,42 +133,28 @@ class Provenance:
     sequence: int = 0
     priority: int = 0
 
-    @property
-    def stamp(self) -> tuple[int, int, str]:
-        """Orders versions alike at every site: the later commit wins, then the higher priority, then the first name.
-
-        Bigger is newer. Names are compared by inverted code points, so that the alphabetically first one is the biggest.
-        """
-        return (self.commit_time_us, -self.priority, _inverted(self.site))
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """What is remembered of a deleted row: who deleted it, and (if it was kept) what it held."""
-
-    provenance: Provenance
-    row: Row | None = None
-
 
 @dataclass(frozen=True, slots=True)
 class LocalRow:
-    """What the target holds at one key: a row with its provenance, or nothing, perhaps with a tombstone.
+    """What the target holds, or remembers, at one key (the primary key or one unique key).
 
-    ``unseen`` says whether the origin had *not* yet applied this version when it made the change: exactly known from the
-    sequences (see ``stamps.is_unseen``) or, as ``None``, not known, and then judged by the values alone.
+    ``row`` is the row that is there now, or None. ``provenance`` is the last writer of this key: of the row, or, where there
+    is none, of the change that took it away (a *tombstone*); None where nothing is remembered. ``deleted`` is the row that
+    was taken away, if it was kept.
+
+    ``unseen`` says whether the origin had *not* yet applied that last write when it made its change: known exactly from
+    sequences (``stamps.is_unseen``), or None where it is not known and has to be judged by values and commit times.
     """
 
     row: Row | None = None
     provenance: Provenance | None = None
-    tombstone: Tombstone | None = None
+    deleted: Row | None = None
     unseen: bool | None = None
 
     @property
-    def written_by(self) -> Provenance | None:
-        """The provenance of what is there now: of the row, or of its delete."""
-        if self.row is not None:
-            return self.provenance
-        return self.tombstone.provenance if self.tombstone else None
+    def tombstone(self) -> bool:
+        """Whether there is no row, and it is remembered who took it away."""
+        return self.row is None and self.provenance is not None
 
 
 ABSENT = LocalRow()
@@ -179,36 +175,36 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What to write into the conflict log: the type, the policy as configured, the decision and why, in one sentence."""
+    """What to write into the conflict log: the type, the policy as configured, the decision and why, in one sentence.
+
+    ``observed`` is True in a dry run: ``decision`` is then what would have been done. ``reason`` names columns and sites,
+    never values.
+    """
 
     conflict: ConflictType
     policy: str
     decision: Action
     reason: str
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What to write and what to record, as data.
 
-    ``row`` is the image to write for ``write_insert`` and ``write_update``. ``delete_first`` lists the keys of rows that
-    must go before it, because they hold its unique keys. ``provenance`` is what the site should remember from now on
-    as the writer of the row at the change's key (of its delete, if no row is left there); None leaves it as it was.
-    ``record`` is None where there was no conflict.
+    ``row`` is the image to write for ``insert`` and ``update``. ``delete_first`` holds the rows (whole, as they were handed
+    in) that must be deleted before it. ``provenance`` is the writer to remember from now on at every key of the change
+    (``stamps.registers``) where it supersedes what is remembered there (``stamps.supersedes``); None leaves the memory as it
+    was. ``record`` is None where there was no conflict.
     """
 
     action: Action
     row: Row | None = None
-    record: Record | None = None
     delete_first: tuple[Row, ...] = ()
-    provenance: Provenance | None = field(default=None)
+    provenance: Provenance | None = None
+    record: Record | None = None
 
 
 def key_of(row: Row, key: tuple[int, ...]) -> Row:
-    """The identity of a row: its values at the ordinals ``key``."""
+    """The values of a row at the ordinals ``key``."""
     return tuple([row[i] for i in key])
-
-
-def _inverted(name: str) -> str:
-    """A text that sorts the other way round; a shorter prefix becomes the bigger one by the final marker."""
-    return "".join([chr(0x10FFFF - ord(c)) for c in name]) + "\U0010ffff"

@@ -1,0 +1,149 @@
+"""The ``conflicts:`` block of a configuration: parsing it, with every problem at once, and looking a policy up.
+
+The block is a mapping::
+
+    mode: apply | observe
+    clock_offset_ms_max: 500
+    default: POLICY | {TYPE: POLICY, ..., default: POLICY}
+    tables:
+      "schema.table": POLICY | {TYPE: POLICY, ..., default: POLICY, columns: {COLUMNS: POLICY, ...}}
+
+``POLICY`` is a word or a mapping with ``policy:`` and its options. Patterns may hold globs; a name with a dot is written in
+backticks. The most specific entry wins: table and type, table default, pair and type, pair default, and then ``halt``;
+among several patterns an exact name, then the one with more literal characters, then the first. A ``default`` whose policy
+makes no sense for a type (``rules.FITS``) is passed over for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import translate
+from typing import Any
+
+from .hooks import HookRunner
+from .parsing import NOTHING, Entry, PolicyError, Problem, Reader
+from .rules import HALT, Policy, PolicyName
+from .table import TableInfo, TableName
+from .types import ConflictType
+from .validate import validate_policy
+
+__all__ = ["Policies", "PolicyError", "Problem", "TablePolicies", "parse_policies"]
+
+_CACHE_LIMIT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class TablePolicies:
+    """The entry of one pattern under ``tables:``."""
+
+    pattern: str
+    schema_glob: str
+    table_glob: str
+    entry: Entry
+
+    def matches(self, table: TableName) -> bool:
+        """Whether the table is meant."""
+        schema, name = table
+        return bool(re.match(translate(self.schema_glob), schema) and re.match(translate(self.table_glob), name))
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """How specific it is; bigger is more."""
+        globs = self.schema_glob + "." + self.table_glob
+        literal = re.sub(r"\[(.)\]", r"\1", globs)  # an escaped character is a literal one
+        wild = re.sub(r"\[.\]", "", globs)
+        return (not any(c in wild for c in "*?["), len(literal) - sum(literal.count(c) for c in "*?"))
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The policies of one pair. Immutable; looking up is cached."""
+
+    pair: Entry = NOTHING
+    tables: tuple[TablePolicies, ...] = ()
+    observe: bool = False
+    """Dry run: conflicts are recorded with what would have been decided, and nothing is written for them."""
+    clock_offset_ms_max: int = 500
+    """Beyond this offset between the sites' clocks, ``latest_timestamp`` by commit time stops rather than guesses."""
+    hooks: HookRunner = field(default_factory=HookRunner, repr=False, compare=False)
+    _found: dict[tuple[ConflictType, TableName], Policy] = field(default_factory=dict, repr=False, compare=False)
+
+    def policy_for(self, conflict: ConflictType, table: TableName) -> Policy:
+        """The policy for a type of conflict in ``(schema, table)``; ``halt`` where nothing is configured."""
+        key = (conflict, table)
+        known = self._found.get(key)
+        if known is None:
+            if len(self._found) >= _CACHE_LIMIT:
+                self._found.clear()
+            known = self._found[key] = self._look_up(conflict, table)
+        return known
+
+    def _look_up(self, conflict: ConflictType, table: TableName) -> Policy:
+        for entry in (*(t.entry for t in self._matching(table)), self.pair):
+            policy = entry.policy_for(conflict)
+            if policy is not None:
+                return policy
+        return HALT
+
+    def _matching(self, table: TableName) -> list[TablePolicies]:
+        return sorted((t for t in self.tables if t.matches(table)), key=lambda t: t.rank, reverse=True)
+
+    def in_use(self, table: TableName) -> dict[ConflictType, Policy]:
+        """The policy of every type of conflict for a table."""
+        return {conflict: self.policy_for(conflict, table) for conflict in ConflictType}
+
+    def needs_full(self, table: TableName) -> bool:
+        """Whether whole before images have to be compared: some configured policy depends on what they find.
+
+        Without a configured policy for differing rows, and with ``apply_origin`` for both, it makes no difference.
+        """
+        differing = (ConflictType.UPDATE_DIFFERING, ConflictType.DELETE_DIFFERING)
+        policies = [self.policy_for(c, table) for c in differing]
+        return any(p.path and p.name is not PolicyName.APPLY_ORIGIN for p in policies)
+
+    def needs_provenance(self, table: TableName) -> bool:
+        """Whether the last writer of each row and key has to be remembered: ``latest_timestamp`` is in use."""
+        return any(p.ranks for p in self.in_use(table).values())
+
+    def by_commit_time(self, table: TableName) -> bool:
+        """Whether commit times are compared: an equal row that was written later is then not as expected."""
+        return any(p.by_commit_time for p in self.in_use(table).values())
+
+    def counting(self, table: TableName) -> bool:
+        """Whether differences are added, so that a row equal to the after image does not mean that the change arrived."""
+        policy = self.policy_for(ConflictType.UPDATE_DIFFERING, table)
+        return any(g.name is PolicyName.DELTA for g in policy.groups)
+
+    def validate(self, table: TableInfo) -> list[Problem]:
+        """What of the policies in use for a table does not fit its columns, each with its place in the block."""
+        problems: list[Problem] = []
+        for conflict, policy in self.in_use(table.name).items():
+            for problem in validate_policy(conflict, policy, table):
+                if problem not in problems:
+                    problems.append(problem)
+        return problems
+
+
+def parse_policies(raw: Mapping[str, Any] | None, *, load_hooks: bool = True) -> Policies:
+    """Parse the ``conflicts:`` block; raises PolicyError with every problem found.
+
+    ``load_hooks`` imports the modules of ``python:`` policies, so that a wrong name is found now.
+    """
+    reader = Reader(load_hooks=load_hooks)
+    block = reader.mapping(raw if raw is not None else {}, ())
+    reader.known_keys(block, ("default", "tables", "mode", "clock_offset_ms_max"), ())
+    mode = reader.word(block.get("mode", "apply"), ("apply", "observe"), ("mode",))
+    offset = reader.integer(block.get("clock_offset_ms_max", 500), 0, 3_600_000, ("clock_offset_ms_max",))
+    pair = reader.entry(block.get("default", {}), ("default",), columns=False)
+    tables: list[TablePolicies] = []
+    for pattern, value in reader.mapping(block.get("tables", {}), ("tables",)).items():
+        path = ("tables", pattern)
+        globs = reader.pattern(pattern, path)
+        entry = reader.entry(value, path, columns=True)
+        if globs is not None:
+            tables.append(TablePolicies(str(pattern), *globs, entry))
+    if reader.problems:
+        raise PolicyError(reader.problems)
+    return Policies(pair, tuple(tables), observe=mode == "observe", clock_offset_ms_max=offset)
