@@ -1,0 +1,141 @@
+"""Goes between the three forms of a value, and says what else a writer must know of a literal."""
+
+from __future__ import annotations
+
+from ..errors import DecodeError
+from .charsets import BINARY, charset_name
+from .floats import double_literal, double_text
+from .forms import NULL
+from .types import Column, Type
+
+__all__ = [
+    "NULL",
+    "key_literal",
+    "label",
+    "literal_of_text",
+    "literal_of_value",
+    "needs_lenient",
+    "quoted",
+    "text_of_value",
+    "value_of_text",
+]
+
+_INTEGERS = frozenset({Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLONG, Type.YEAR})
+_FLAGS = frozenset({Type.BIT, Type.ENUM, Type.SET})
+_FLOATS = frozenset({Type.FLOAT, Type.DOUBLE})
+
+
+def quoted(data: bytes) -> bytes:
+    """A string literal for any bytes, in a session with ``SET NAMES binary`` and without NO_BACKSLASH_ESCAPES."""
+    return b"'%b'" % data.replace(b"\\", b"\\\\").replace(b"'", b"''")
+
+
+def value_of_text(column: Column, text: bytes | None) -> int | float | bytes | None:
+    """The value behind a text that ``select_expr`` read."""
+    if text is None:
+        return None
+    try:
+        if column.type in _INTEGERS or column.type in _FLAGS:
+            return int(text)
+        if column.type in _FLOATS:
+            return float(text)
+    except ValueError as error:
+        raise _misfit(column) from error
+    return text
+
+
+def text_of_value(column: Column, value: object) -> bytes | None:
+    """The text of a value; the other way round than ``value_of_text``. Raises DecodeError for a value of another type."""
+    if value is None:
+        return None
+    if column.type == Type.YEAR and isinstance(value, int):
+        return b"%04d" % value
+    if column.type in _INTEGERS or column.type in _FLAGS:
+        if isinstance(value, int):
+            return b"%d" % value
+    elif column.type in _FLOATS:
+        if isinstance(value, int | float):
+            return double_text(float(value))
+    elif isinstance(value, bytes):
+        return value
+    elif column.type == Type.DECIMAL and isinstance(value, int):
+        return b"%d" % value
+    raise _misfit(column)
+
+
+def literal_of_value(column: Column, value: object) -> bytes:
+    """The literal of a value."""
+    return literal_of_text(column, text_of_value(column, value))
+
+
+def literal_of_text(column: Column, text: bytes | None) -> bytes:
+    """The literal of a text. Of a JSON document's scalars only what JSON itself tells is kept: no decimals, no dates."""
+    if text is None:
+        return NULL
+    kind = column.type
+    if kind in _FLOATS:
+        try:
+            return double_literal(float(text))
+        except ValueError as error:
+            raise _misfit(column) from error
+    if kind in _INTEGERS or kind in _FLAGS:
+        try:
+            return b"%d" % int(text)
+        except ValueError as error:
+            raise _misfit(column) from error
+    if kind == Type.DECIMAL:
+        if not text or text.strip(b"+-0123456789.eE"):
+            raise _misfit(column)
+        return text
+    if kind == Type.JSON:
+        return b"_utf8mb4" + quoted(text)
+    return quoted(text)
+
+
+def key_literal(column: Column, literal: bytes) -> bytes:
+    """The literal as it is compared with the column in a WHERE clause: by the column's collation, so through its index.
+
+    A plain string literal is binary in our session, and would turn the column's values into bytes before comparing.
+    """
+    if literal == NULL or not column.charset or column.charset == BINARY:
+        return literal
+    name = charset_name(column.charset)
+    if name is None:
+        raise DecodeError(
+            f"a key column of an unknown collation (id {column.charset})",
+            where=f"column {column.name}",
+            remedy="use one of the collations that the server comes with",
+        )
+    if column.type in (Type.ENUM, Type.SET):
+        return b"_%b%b" % (name.encode(), quoted(label(column, int(literal))))
+    return b"_%b%b" % (name.encode(), literal)
+
+
+def label(column: Column, value: int) -> bytes:
+    """The label of an ENUM's or SET's number, in the column's character set; b"" for an ENUM's invalid value."""
+    members = column.members
+    if column.type == Type.ENUM:
+        if not 0 <= value <= len(members):
+            raise _misfit(column)
+        return members[value - 1] if value else b""
+    if not 0 <= value < 1 << len(members):
+        raise _misfit(column)
+    chosen = [member for i, member in enumerate(members) if value >> i & 1]
+    return _comma(column).join(chosen)
+
+
+def _comma(column: Column) -> bytes:
+    name = charset_name(column.charset)
+    return {"ucs2": b"\0,", "utf16": b"\0,", "utf16le": b",\0", "utf32": b"\0\0\0,"}.get(name or "", b",")
+
+
+def needs_lenient(column: Column, literal: bytes) -> bool:
+    """Whether a strict session refuses the literal though the column may hold it: the invalid value of an ENUM.
+
+    Write such a row in a session without strict mode, and see that the only warning is of that column (1265).
+    """
+    return column.type == Type.ENUM and literal == b"0"
+
+
+def _misfit(column: Column) -> DecodeError:
+    return DecodeError(f"a value that does not fit its type {column.type_name}", where=f"column {column.name}")

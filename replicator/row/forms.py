@@ -1,0 +1,221 @@
+"""How each type lies in a row image, and the Python expression that turns it into each form.
+
+``shape`` says how to read a column's raw value: fixed-size ones with a struct code, the others as bytes behind a length.
+``expression`` says how to make a literal, text or value of the raw one. ``decode`` compiles these into one function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import DecodeError
+from .charsets import BINARY
+from .compressed import column_bytes
+from .floats import double_literal, double_text
+from .temporal import (
+    DATE,
+    DATE_QUOTED,
+    DAY_OF,
+    DAY_OF_QUOTED,
+    SECONDS_A_DAY,
+    STAMP_DAY,
+    STAMP_DAY_QUOTED,
+    TIME_OF,
+    TIME_OF_QUOTED,
+    format_time,
+)
+from .types import Column, Type
+
+__all__ = ["NAMESPACE", "NULL", "Mode", "Shape", "expression", "shape"]
+
+Mode = Literal["literal", "text", "value"]
+
+NULL = b"NULL"
+"""The literal of NULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """``code`` and ``size``: a struct code (little-endian) and its bytes; or ``prefix``: the bytes of a length in front."""
+
+    code: str = ""
+    size: int = 0
+    prefix: int = 0
+
+
+_INTEGERS = {
+    Type.TINY: ("b", 1),
+    Type.SHORT: ("h", 2),
+    Type.INT24: ("3s", 3),
+    Type.LONG: ("i", 4),
+    Type.LONGLONG: ("q", 8),
+}
+_FLAGS = {1: "B", 2: "H", 3: "3s", 4: "I", 8: "Q"}
+_TEMPORAL_BYTES = {Type.TIMESTAMP: 4, Type.DATETIME: 5, Type.TIME: 3}
+_STRINGS = frozenset({Type.VARCHAR, Type.VAR_STRING, Type.STRING, Type.BLOB})
+_COMPRESSED = frozenset({Type.BLOB_COMPRESSED, Type.VARCHAR_COMPRESSED})
+_RAW = frozenset({Type.GEOMETRY, Type.VECTOR})
+_DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
+_YEARS = [0, *range(1901, 2156)]
+
+NAMESPACE: dict[str, Any] = {
+    "NULL": NULL,
+    "fb": int.from_bytes,
+    "DATE": DATE,
+    "DATE_Q": DATE_QUOTED,
+    "DAY": DAY_OF,
+    "DAY_Q": DAY_OF_QUOTED,
+    "TIME": TIME_OF,
+    "TIME_Q": TIME_OF_QUOTED,
+    "SDAY": STAMP_DAY,
+    "SDAY_Q": STAMP_DAY_QUOTED,
+    "STIME": [b"%02d:%02d:%02d" % (s // 3600, s // 60 % 60, s % 60) for s in range(SECONDS_A_DAY)],
+    "YEAR": _YEARS,
+    "YEAR_L": [b"%d" % y for y in _YEARS],
+    "YEAR_T": [b"%04d" % y for y in _YEARS],
+    "time_text": format_time,
+    "double_literal": double_literal,
+    "double_text": double_text,
+    "inflate": column_bytes,
+}
+"""What the expressions refer to."""
+
+
+def shape(column: Column) -> Shape:
+    """How the column's raw value is read. Raises DecodeError for a type that cannot be carried."""
+    kind = column.type
+    if kind in _INTEGERS:
+        code, size = _INTEGERS[Type(kind)]
+        return Shape(code.upper() if column.unsigned and size != 3 else code, size)
+    if kind == Type.FLOAT:
+        return Shape("f", 4)
+    if kind == Type.DOUBLE:
+        return Shape("d", 8)
+    if kind == Type.YEAR:
+        return Shape("B", 1)
+    if kind == Type.DATE:
+        return Shape("3s", 3)
+    if kind == Type.DECIMAL:
+        return _bytes(_decimal_layout(column)[0])
+    if kind == Type.BIT:
+        return _bytes((column.bits + 7) // 8)
+    if kind in (Type.ENUM, Type.SET):
+        return Shape(_FLAGS[column.length], column.length)
+    if kind in _TEMPORAL_BYTES:
+        return _bytes(_TEMPORAL_BYTES[Type(kind)] + (column.decimals + 1) // 2)
+    if column.length_bytes:
+        return Shape(prefix=column.length_bytes)
+    raise DecodeError(
+        f"a column of {column.type_name}, which cannot be carried",
+        where=f"column {column.name}",
+        remedy="exclude the table from the flow, or change the column's type",
+    )
+
+
+def _bytes(size: int) -> Shape:
+    return Shape(f"{size}s", size)
+
+
+def expression(column: Column, mode: Mode, v: str) -> str:
+    """A Python expression over the raw value's name ``v`` (read as ``shape`` says), in terms of ``NAMESPACE``."""
+    kind = column.type
+    if kind in _INTEGERS:
+        if kind == Type.INT24:
+            v = f"fb({v}, 'little', signed={not column.unsigned})"
+        return _number(mode, v)
+    if kind in (Type.FLOAT, Type.DOUBLE):
+        return v if mode == "value" else f"double_{mode}({v})"
+    if kind == Type.YEAR:
+        return {"literal": f"YEAR_L[{v}]", "text": f"YEAR_T[{v}]", "value": f"YEAR[{v}]"}[mode]
+    if kind == Type.DATE:
+        return f"DATE_Q[{v}]" if mode == "literal" else f"DATE[{v}]"
+    if kind == Type.DECIMAL:
+        return _decimal(column, v)
+    if kind == Type.BIT:
+        return _number(mode, f"fb({v})")
+    if kind in (Type.ENUM, Type.SET):
+        return _number(mode, f"fb({v}, 'little')" if column.length == 3 else v)
+    if kind == Type.DATETIME:
+        return _datetime(column, mode, v)
+    if kind == Type.TIMESTAMP:
+        return _timestamp(column, mode, v)
+    if kind == Type.TIME:
+        text = f"time_text({v}, {column.decimals})"
+        return f"b\"'%b'\" % {text}" if mode == "literal" else text
+    if kind in _COMPRESSED:
+        v = f"inflate({v})"
+    elif kind == Type.STRING and column.charset == BINARY:
+        v = f"{v}.ljust({column.length}, b'\\0')"  # the binlog leaves trailing zero bytes out
+    elif kind not in _STRINGS and kind not in _RAW:
+        raise DecodeError(f"a column of {column.type_name} cannot be carried yet", where=f"column {column.name}")
+    return _quoted(v) if mode == "literal" else v
+
+
+def _number(mode: Mode, v: str) -> str:
+    return v if mode == "value" else f"b'%d' % {v}"
+
+
+def _quoted(v: str) -> str:
+    return f"""b"'%b'" % {v}.replace(b"\\\\", b"\\\\\\\\").replace(b"'", b"''")"""
+
+
+def _fraction_format(decimals: int, fraction: str) -> tuple[str, str]:
+    return f".%0{decimals}d", f"({fraction}) // 10" if decimals & 1 else fraction
+
+
+def _datetime(column: Column, mode: Mode, v: str) -> str:
+    q = "_Q" if mode == "literal" else ""
+    decimals = column.decimals
+    if not decimals:
+        return f"DAY{q}[(x := fb({v})) >> 17] + TIME{q}[x & 0x1FFFF]"
+    bits = 8 * ((decimals + 1) // 2)
+    form, fraction = _fraction_format(decimals, f"x & {(1 << bits) - 1:#x}")
+    end = "'" if mode == "literal" else ""
+    return f'b"%b%b{form}{end}" % (DAY{q}[(x := fb({v})) >> {bits + 17}], TIME[x >> {bits} & 0x1FFFF], {fraction})'
+
+
+def _timestamp(column: Column, mode: Mode, v: str) -> str:
+    """Zero seconds are the zero timestamp."""
+    q, end = ("_Q", "'") if mode == "literal" else ("", "")
+    decimals = column.decimals
+    zero = f"{end}0000-00-00 00:00:00{'.' + '0' * decimals if decimals else ''}{end}"
+    if not decimals:
+        made = f'b"%b%b{end}" % (SDAY{q}[x // 86400], STIME[x % 86400])'
+        return f'({made} if (x := fb({v})) else b"{zero}")'
+    bits = 8 * ((decimals + 1) // 2)
+    form, fraction = _fraction_format(decimals, f"x & {(1 << bits) - 1:#x}")
+    made = f'b"%b%b{form}{end}" % (SDAY{q}[(y := x >> {bits}) // 86400], STIME[y % 86400], {fraction})'
+    return f'({made} if (x := fb({v})) >> {bits} else b"{zero}")'
+
+
+def _decimal_layout(column: Column) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]]:
+    """Size in bytes, then (digits, bytes) of each group of the whole and of the fractional part."""
+    whole, fraction = column.precision - column.decimals, column.decimals
+    groups = [(whole % 9, _DIGIT_BYTES[whole % 9])] if whole % 9 else []
+    groups += [(9, 4)] * (whole // 9)
+    parts = [(9, 4)] * (fraction // 9)
+    if fraction % 9:
+        parts.append((fraction % 9, _DIGIT_BYTES[fraction % 9]))
+    return sum(size for _, size in groups + parts), groups, parts
+
+
+def _decimal(column: Column, v: str) -> str:
+    """Groups of nine digits, big-endian; the top bit is the inverted sign, and a negative number's bits are inverted."""
+    size, groups, parts = _decimal_layout(column)
+    at = 8 * size
+    top, ones = 1 << at - 1, (1 << at) - 1
+    terms = []
+    for _, width in groups + parts:
+        at -= 8 * width
+        terms.append(f"(@ >> {at} & {(1 << 8 * width) - 1:#x})")
+    power = sum(digits for digits, _ in groups)
+    whole = []
+    for (digits, _), term in zip(groups, terms, strict=False):
+        power -= digits
+        whole.append(f"{term} * {10**power}" if power else term)
+    form = "%d" + ("." if parts else "") + "".join(f"%0{digits}d" for digits, _ in parts)
+    arguments = ", ".join([" + ".join(whole) or "0", *terms[len(groups) :]])
+    negative = arguments.replace("@", f"(x := x ^ {ones:#x})", 1).replace("@", "x")
+    positive = arguments.replace("@", "x")
+    return f"(b'{form}' % ({positive},) if (x := fb({v}) ^ {top:#x}) < {top:#x} else b'-{form}' % ({negative},))"

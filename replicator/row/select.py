@@ -1,0 +1,25 @@
+"""The SQL expression that reads a column so that equal texts mean equal values."""
+
+from __future__ import annotations
+
+from .types import Column, Type
+
+__all__ = ["select_expr"]
+
+_ZEROFILL = frozenset({Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLONG})
+
+
+def select_expr(column: Column, quoted_name: str) -> str:
+    """An expression over ``quoted_name`` whose result, by the text protocol, is the value's *text*.
+
+    The session must have ``SET NAMES binary`` and ``time_zone='+00:00'``. Plain columns would lose digits of FLOAT and of
+    DOUBLE(M,D), and print what ZEROFILL adds; ENUM and SET are read as numbers, which need no character set.
+    """
+    kind = column.type
+    if kind in (Type.FLOAT, Type.DOUBLE):
+        return f"CAST({quoted_name} AS DOUBLE)"
+    if kind == Type.DECIMAL and column.unsigned:
+        return f"CAST({quoted_name} AS DECIMAL({column.precision},{column.decimals}))"
+    if (kind in _ZEROFILL and column.unsigned) or kind in (Type.ENUM, Type.SET, Type.BIT):
+        return f"CAST({quoted_name} AS UNSIGNED)"
+    return quoted_name

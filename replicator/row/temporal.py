@@ -1,0 +1,122 @@
+"""Formats the binlog's dates and times as the server prints them, from tables that fill as values come by.
+
+A table maps raw bits to bytes; a value that was seen costs one look-up. Zero, partial and invalid dates print as they are
+stored. Bits that no server writes (hour 25, month 13) raise ValueError.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+__all__ = [
+    "DATE",
+    "DATE_QUOTED",
+    "DAY_OF",
+    "DAY_OF_QUOTED",
+    "STAMP_DAY",
+    "STAMP_DAY_QUOTED",
+    "TIME_OF",
+    "TIME_OF_QUOTED",
+    "format_datetime",
+    "format_time",
+]
+
+_ENTRIES_MAX = 1 << 17
+_EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
+_DATETIME_SIGN = 1 << 22  # always set: there is no date before year 0
+SECONDS_A_DAY = 86_400
+
+K = TypeVar("K")
+
+
+class _Table(dict[K, bytes], Generic[K]):
+    """A dictionary that makes missing entries, and starts anew when it would grow without limit."""
+
+    def __init__(self, make: Callable[[K], bytes]) -> None:
+        self._make = make
+
+    def __missing__(self, key: K) -> bytes:
+        made = self._make(key)
+        if len(self) >= _ENTRIES_MAX:
+            self.clear()
+        self[key] = made
+        return made
+
+
+def _date(raw: bytes) -> bytes:
+    """DATE: 3 bytes, day in 5 bits, month in 4, year."""
+    if len(raw) != 3:
+        raise ValueError("a date of another size than 3 bytes")
+    packed = int.from_bytes(raw, "little")
+    return _ymd(packed >> 9, packed >> 5 & 15, packed & 31)
+
+
+def _ymd(year: int, month: int, day: int) -> bytes:
+    if year > 9999 or month > 12 or day > 31:
+        raise ValueError("no date")
+    return b"%04d-%02d-%02d" % (year, month, day)
+
+
+def _day_of(packed: int) -> bytes:
+    """The date of a DATETIME: a set sign bit, year * 13 + month in 17 bits, day in 5."""
+    if not packed & _DATETIME_SIGN:
+        raise ValueError("a date before year 0")
+    months = (packed ^ _DATETIME_SIGN) >> 5
+    return _ymd(months // 13, months % 13, packed & 31)
+
+
+def _time_of(packed: int) -> bytes:
+    """The time of a DATETIME: hour in 5 bits, minute and second in 6."""
+    hour, minute, second = packed >> 12, packed >> 6 & 63, packed & 63
+    if hour > 23 or minute > 59 or second > 59:
+        raise ValueError("no time of a day")
+    return b"%02d:%02d:%02d" % (hour, minute, second)
+
+
+def _stamp_day(days: int) -> bytes:
+    """The date of a TIMESTAMP, by days since 1970."""
+    return datetime.date.fromordinal(_EPOCH_DAY + days).isoformat().encode()
+
+
+DATE: _Table[bytes] = _Table(_date)
+DATE_QUOTED: _Table[bytes] = _Table(lambda raw: b"'%b'" % _date(raw))
+DAY_OF: _Table[int] = _Table(lambda packed: _day_of(packed) + b" ")
+DAY_OF_QUOTED: _Table[int] = _Table(lambda packed: b"'%b " % _day_of(packed))
+TIME_OF: _Table[int] = _Table(_time_of)
+TIME_OF_QUOTED: _Table[int] = _Table(lambda packed: _time_of(packed) + b"'")
+STAMP_DAY: _Table[int] = _Table(lambda days: _stamp_day(days) + b" ")
+STAMP_DAY_QUOTED: _Table[int] = _Table(lambda days: b"'%b " % _stamp_day(days))
+
+
+def format_time(raw: bytes, decimals: int) -> bytes:
+    """TIME: 3 bytes of hours (10 bits), minutes and seconds (6 each), then the fraction; all one number with an offset."""
+    extra = (decimals + 1) // 2
+    if len(raw) != 3 + extra:
+        raise ValueError("a time of another size")
+    number = int.from_bytes(raw, "big") - (0x800000 << 8 * extra)
+    sign = b""
+    if number < 0:
+        sign, number = b"-", -number
+    whole, fraction = number >> 8 * extra, number & (1 << 8 * extra) - 1
+    hour, minute, second = whole >> 12, whole >> 6 & 63, whole & 63
+    if hour > 838 or minute > 59 or second > 59:
+        raise ValueError("no time")
+    text = b"%b%02d:%02d:%02d" % (sign, hour, minute, second)
+    return text + _fraction(fraction, decimals) if decimals else text
+
+
+def format_datetime(packed: int, decimals: int) -> bytes:
+    """A DATETIME of 8 bytes as JSON holds it: the packed date and time, then microseconds in 3 bytes."""
+    text = DAY_OF[packed >> 41] + TIME_OF[packed >> 24 & 0x1FFFF]
+    return text + b".%06d" % (packed & 0xFFFFFF) if decimals else text
+
+
+def _fraction(stored: int, decimals: int) -> bytes:
+    """The fraction is stored in whole bytes, so with an even number of digits."""
+    if decimals & 1:
+        stored //= 10
+    if stored >= 10**decimals:
+        raise ValueError("no fraction")
+    return b".%0*d" % (decimals, stored)
