@@ -109,7 +109,11 @@ class ApplyError(ReplicatorError):
 
 
 class ConflictHalt(ApplyError):
-    """A conflict whose policy is ``halt``."""
+    """A conflict whose policy is ``halt``; ``entry`` is the SQL that records it once the transaction is rolled back."""
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "", entry: bytes = b"") -> None:
+        self.entry = entry
+        super().__init__(what, where=where, remedy=remedy)
 
 
 class DdlError(ApplyError):

@@ -1,0 +1,370 @@
+"""Plans a batch: consecutive transactions as few statements, in an order in which keys may swap. Pure.
+
+Fast form, for each segment (a run of changes under the same foreign key setting): changes of one row are merged into their net
+effect, and each table gets multi-row statements: deletes (children first), updates, inserts (parents first). An update that
+gives its row another place in a unique key becomes a delete and an insert. Every statement carries what must come of it; where
+that does not come, the target was not as the origin expects, and the caller rolls back and looks closer.
+
+Ordered form: single-row statements in the order of the origin, where merging could change what happens: cascades, references that
+move, tables without a key beside foreign keys, values that only a lenient session may write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..row.decode import rows_flags
+from ..stream.wire import read_events
+from .footprint import Footprint
+from .plan import Image, TablePlan
+from .session import pack_text_row
+
+__all__ = ["Change", "Expect", "Planner", "Segment", "Statement", "StatementLimits"]
+
+NO_FOREIGN_KEY_CHECKS = 0x02
+INSERT, UPDATE, DELETE = 0, 1, 2
+KINDS = {23: INSERT, 30: INSERT, 24: UPDATE, 31: UPDATE, 39: UPDATE, 25: DELETE, 32: DELETE}
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What must come of a statement: so many affected rows, exactly these result rows, or (both None) anything."""
+
+    affected: int | None = None
+    rows: frozenset[bytes] | None = None
+
+
+ANYTHING = Expect()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement and what must come of it."""
+
+    sql: bytes
+    expect: Expect
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLimits:
+    """How large a statement may become; a single row may exceed ``bytes``, up to the server's packet."""
+
+    rows: int = 500
+    bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row change: literal images, and the before image's texts where the target is to be compared with it."""
+
+    plan: TablePlan
+    kind: int
+    before: Image | None
+    after: Image | None
+    before_texts: Image | None
+    after_texts: Image | None = None
+
+
+@dataclass(slots=True)
+class _TableNet:
+    """The net effect on one table: key to [first before image, last after image, first before texts]."""
+
+    plan: TablePlan
+    rows: dict[Any, list[Image | None]] = field(default_factory=dict)
+    unmergeable: bool = False
+
+
+class Segment:
+    """A run of changes under one foreign key setting, in any number of tables."""
+
+    def __init__(self, foreign_key_checks: bool) -> None:
+        self.foreign_key_checks = foreign_key_checks
+        self.changes: list[Change] = []
+        self._nets: dict[int, _TableNet] = {}
+        self._ordered = False
+
+    def holds_other_plan(self, plan: TablePlan) -> bool:
+        """Whether the same target table is here under another plan (its columns changed in between)."""
+        return any(n.plan is not plan and n.plan.target.quoted == plan.target.quoted for n in self._nets.values())
+
+    def add(self, plan: TablePlan, kind: int, payload: bytes) -> int:
+        """Take the changes of one rows event; returns how many."""
+        images = plan.literals(kind, payload)
+        what = KINDS[kind]
+        wants_texts = what != INSERT and (plan.full or not plan.identity)
+        lenient = bool(plan.lenient) and any(
+            plan.is_lenient(image) for pair in images for image in pair if image is not None
+        )
+        texts: Sequence[tuple[Any, Any]] = ()
+        if wants_texts or lenient:
+            texts = plan.texts(kind, payload)
+        net = self._nets.get(id(plan))
+        if net is None:
+            net = self._nets[id(plan)] = _TableNet(plan)
+        linked = self.foreign_key_checks and bool(plan.target.children or plan.target.parents)
+        for i, (before, after) in enumerate(images):
+            before_texts, after_texts = texts[i] if texts else (None, None)
+            self.changes.append(Change(plan, what, before, after, before_texts, after_texts if lenient else None))
+            if linked and (not plan.identity or plan.needs_order(what, before, after)):
+                self._ordered = True
+            if plan.identity and not self._ordered:
+                _merge(net, before, after, before_texts)
+        if lenient or net.unmergeable:
+            self._ordered = True
+        return len(images)
+
+    def statements(self, limits: StatementLimits) -> list[Statement]:
+        """The SQL of the segment."""
+        body = _ordered(self.changes, limits) if self._ordered else self._fast(limits)
+        if self.foreign_key_checks or not body:
+            return body
+        switch = b"SET foreign_key_checks=%d"
+        return [Statement(switch % 0, ANYTHING), *body, Statement(switch % 1, ANYTHING)]
+
+    def mark(self, footprint: Footprint) -> None:
+        """Count the rows of the segment into a footprint."""
+        for net in self._nets.values():
+            if self._ordered or not net.plan.identity:
+                footprint.whole(net.plan)
+                continue
+            images = [image for entry in net.rows.values() for image in (entry[0], entry[1]) if image is not None]
+            footprint.add(net.plan, images)
+
+    def _fast(self, limits: StatementLimits) -> list[Statement]:
+        checks: list[Statement] = []
+        deletes: list[Statement] = []
+        updates: list[Statement] = []
+        inserts: list[Statement] = []
+        for net in _parents_first([n for n in self._nets.values() if n.plan.identity]):
+            gone, moved, changed, fresh = _split(net)
+            checks += _check_statements(net.plan, [*gone, *moved, *changed], limits)
+            deletes[:0] = _delete_statements(net.plan, [*gone, *moved], limits)
+            updates += _update_statements(net.plan, changed, limits)
+            inserts += _insert_statements(net.plan, [*[e[1] for e in moved], *fresh], limits)
+        keyless = _ordered([c for c in self.changes if not c.plan.identity], limits)
+        return [*checks, *deletes, *updates, *inserts, *keyless]
+
+
+class Planner:
+    """Collects the segments of a batch, transaction by transaction."""
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        self.rows = 0
+
+    def add(self, plans: Sequence[TablePlan | None], events: bytes) -> int:
+        """Take the rows events of a packed run; ``plans`` has one for each table map. Returns the number of row changes.
+
+        A plan of None leaves that table's changes out. Other events than rows are the caller's business.
+        """
+        count = 0
+        for kind, table, payload in read_events(events):
+            if kind not in KINDS:
+                continue
+            plan = plans[table]
+            if plan is None:
+                continue
+            checks = not rows_flags(payload) & NO_FOREIGN_KEY_CHECKS
+            segment = self.segments[-1] if self.segments else None
+            if segment is None or segment.foreign_key_checks != checks or segment.holds_other_plan(plan):
+                segment = Segment(checks)
+                self.segments.append(segment)
+            count += segment.add(plan, kind, payload)
+        self.rows += count
+        return count
+
+    def footprint(self) -> Footprint:
+        """The rows that the batch touches."""
+        footprint = Footprint()
+        for segment in self.segments:
+            segment.mark(footprint)
+        return footprint
+
+    def statements(self, limits: StatementLimits) -> list[Statement]:
+        """The SQL of all segments in order."""
+        return [s for segment in self.segments for s in segment.statements(limits)]
+
+
+def _merge(net: _TableNet, before: Image | None, after: Image | None, before_texts: Image | None) -> None:
+    key = net.plan.key
+    rows = net.rows
+    if before is not None:
+        old = key(before)
+        entry = rows.get(old)
+        if after is not None and key(after) == old:
+            if entry is None:
+                rows[old] = [before, after, before_texts]
+            elif entry[1] is None:
+                net.unmergeable = True
+            else:
+                entry[1] = after
+            return
+        if entry is None:
+            rows[old] = [before, None, before_texts]
+        elif entry[1] is None:
+            net.unmergeable = True
+        elif entry[0] is None:
+            del rows[old]
+        else:
+            entry[1] = None
+    if after is not None:
+        new = key(after)
+        entry = rows.get(new)
+        if entry is None:
+            rows[new] = [None, after, None]
+        elif entry[1] is None:
+            entry[1] = after
+        else:
+            net.unmergeable = True
+
+
+def _split(net: _TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+    """Net rows as (deleted, moved in a unique key, updated in place, after images of inserted)."""
+    plan = net.plan
+    gone, moved, changed, fresh = [], [], [], []
+    may_move = bool(plan.uniques) or plan.target.opaque_unique
+    for entry in net.rows.values():
+        before, after, _ = entry
+        if after is None:
+            gone.append(entry)
+        elif before is None:
+            fresh.append(after)
+        elif (may_move and plan.moves(before, after)) or not plan.upsert:
+            moved.append(entry)
+        elif plan.full or before != after:
+            changed.append(entry)
+    return gone, moved, changed, fresh
+
+
+def _parents_first(nets: list[_TableNet]) -> list[_TableNet]:
+    """In an order in which a table comes behind those that it refers to (cycles: any order)."""
+    if not any(n.plan.target.parents for n in nets):
+        return nets
+    by_table = {(n.plan.target.schema, n.plan.target.name): n for n in nets}
+    done: dict[tuple[str, str], _TableNet] = {}
+
+    def visit(table: tuple[str, str], path: frozenset[tuple[str, str]]) -> None:
+        net = by_table.get(table)
+        if net is None or table in done or table in path:
+            return
+        for foreign_key in net.plan.target.parents:
+            visit(foreign_key.parent, path | {table})
+        done[table] = net
+
+    for table in by_table:
+        visit(table, frozenset())
+    return list(done.values())
+
+
+def _check_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> Iterable[Statement]:
+    """Lock the rows to be changed and read them back where the plan compares, or where an upsert could hit another row."""
+    if plan.full:
+        for part in _parts(entries, limits):
+            expected = frozenset([pack_text_row(plan.compared(e[2])) for e in part])
+            where = plan.where_keys([plan.key(e[0]) for e in part])
+            yield Statement(plan.select_head + where + b" FOR UPDATE", Expect(rows=expected))
+    elif plan.uniques or plan.target.opaque_unique:
+        in_place = [e for e in entries if e[1] is not None]
+        for part in _parts(in_place, limits):
+            where = plan.where_keys([plan.key(e[0]) for e in part])
+            sql = b"SELECT 1 FROM %b WHERE %b FOR UPDATE" % (plan.target.quoted.encode(), where)
+            yield Statement(sql, Expect(affected=len(part)))
+
+
+def _delete_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> list[Statement]:
+    return [
+        Statement(plan.delete_head + plan.where_keys([plan.key(e[0]) for e in part]), Expect(affected=len(part)), len(part))
+        for part in _parts(entries, limits)
+    ]
+
+
+def _update_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> Iterable[Statement]:
+    """Upserts of whole after images. Two affected rows for each: it was there, and changed."""
+    if not plan.update_tail:
+        return
+    checked = plan.full or bool(plan.uniques) or plan.target.opaque_unique
+    for part, rows in _row_parts(plan, [e[1] for e in entries], limits):
+        expect = ANYTHING if checked else Expect(affected=2 * len(rows))
+        yield Statement(plan.insert_head + part + plan.update_tail, expect, len(rows))
+
+
+def _insert_statements(plan: TablePlan, images: list[Any], limits: StatementLimits) -> Iterable[Statement]:
+    for part, rows in _row_parts(plan, images, limits):
+        yield Statement(plan.insert_head + part, Expect(affected=len(rows)), len(rows))
+
+
+def _row_parts(plan: TablePlan, images: Sequence[Image], limits: StatementLimits) -> Iterable[tuple[bytes, list[bytes]]]:
+    """Rows as SQL, in parts within the limits."""
+    rows: list[bytes] = []
+    size = 0
+    for image in images:
+        row = plan.row(image)
+        if rows and (len(rows) >= limits.rows or size + len(row) > limits.bytes):
+            yield b",".join(rows), rows
+            rows, size = [], 0
+        rows.append(row)
+        size += len(row)
+    if rows:
+        yield b",".join(rows), rows
+
+
+def _parts(entries: list[Any], limits: StatementLimits) -> list[list[Any]]:
+    return [entries[at : at + limits.rows] for at in range(0, len(entries), limits.rows)]
+
+
+def _ordered(changes: Sequence[Change], limits: StatementLimits) -> list[Statement]:
+    """Single-row statements in the order of the origin; adjacent inserts into one table go together."""
+    statements: list[Statement] = []
+    at = 0
+    while at < len(changes):
+        change = changes[at]
+        run = at + 1
+        if change.kind == INSERT and change.after_texts is None:
+            while run < len(changes) and changes[run].kind == INSERT and changes[run].plan is change.plan:
+                if changes[run].after_texts is not None:
+                    break
+                run += 1
+            statements += _insert_statements(change.plan, [c.after for c in changes[at:run]], limits)
+        else:
+            statements += single(change)
+        at = run
+    return statements
+
+
+def single(change: Change) -> list[Statement]:
+    """One change as it is: an update or delete must hit exactly one row, and the very row where the plan compares."""
+    plan = change.plan
+    sql = _single_sql(change)
+    statement = Statement(sql, Expect(affected=1), 1)
+    if change.after_texts is None or change.kind == DELETE:
+        return [statement]
+    # An ENUM's index 0 needs a session that is not strict; what then was written is read back and compared.
+    strict = b"SET @replicator_mode=@@sql_mode, sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"
+    check = plan.select_head + plan.where_row(change.after_texts) + b" LIMIT 1"
+    return [
+        Statement(strict, ANYTHING),
+        statement,
+        Statement(b"SET sql_mode=@replicator_mode", ANYTHING),
+        Statement(check, Expect(rows=frozenset([pack_text_row(plan.compared(change.after_texts))]))),
+    ]
+
+
+def _single_sql(change: Change) -> bytes:
+    plan = change.plan
+    if change.kind == INSERT:
+        assert change.after is not None
+        return plan.insert_head + plan.row(change.after)
+    assert change.before is not None
+    conditions = []
+    if plan.identity:
+        conditions.append(plan.where_keys([plan.key(change.before)]))
+    if change.before_texts is not None:
+        conditions.append(plan.where_row(change.before_texts))
+    where = b" AND ".join(conditions) + b" LIMIT 1"
+    if change.kind == DELETE:
+        return plan.delete_head + where
+    assert change.after is not None
+    return b"UPDATE %b SET %b WHERE %b" % (plan.target.quoted.encode(), plan.set_row(change.after), where)

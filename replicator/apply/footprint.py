@@ -1,0 +1,79 @@
+"""Which rows a batch touches, so that batches which touch none in common may be written at once. Pure; errs on the safe side.
+
+Keys count by every unique key of the target, before and after. A text key goes by its collation: ASCII text is folded to upper
+case without trailing spaces, which never tells two equal keys apart; anything else stands for the whole table. Tables tied by
+foreign keys count as one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .plan import TablePlan
+
+__all__ = ["Footprint"]
+
+Table = tuple[str, str]
+
+_PLAIN = re.compile(rb"[ !#-&(-\[\]-~]*")  # printable ASCII without quotes and backslashes
+
+
+@dataclass(slots=True)
+class Footprint:
+    """Keys by table (None: the whole table), and the tables to which foreign keys tie these."""
+
+    keys: dict[Table, set[Any] | None] = field(default_factory=dict)
+    tied: set[Table] = field(default_factory=set)
+
+    def meets(self, other: Footprint) -> bool:
+        """Whether both touch something in common."""
+        for table, keys in self.keys.items():
+            if table in other.keys:
+                theirs = other.keys[table]
+                if keys is None or theirs is None or not keys.isdisjoint(theirs):
+                    return True
+        return not self.tied.isdisjoint(other.keys) or not other.tied.isdisjoint(self.keys)
+
+    def whole(self, plan: TablePlan) -> None:
+        """Count the whole table of ``plan``."""
+        self._tie(plan)
+        self.keys[(plan.target.schema, plan.target.name)] = None
+
+    def add(self, plan: TablePlan, images: Iterable[Any]) -> None:
+        """Count the literal images of rows, before and after."""
+        self._tie(plan)
+        table = (plan.target.schema, plan.target.name)
+        keys = self.keys.setdefault(table, set())
+        if keys is None:
+            return
+        if plan.target.opaque_unique or not plan.identity:
+            self.keys[table] = None
+            return
+        for number, ordinals in enumerate((plan.identity, *plan.uniques)):
+            text = [i for i in ordinals if plan.folds(i)]
+            for image in images:
+                values = [image[i] for i in ordinals]
+                for at, i in enumerate(ordinals):
+                    if i in text:
+                        folded = _folded(values[at])
+                        if folded is None:
+                            self.keys[table] = None
+                            return
+                        values[at] = folded
+                keys.add((number, *values))
+
+    def _tie(self, plan: TablePlan) -> None:
+        for foreign_key in plan.target.parents:
+            self.tied.add(foreign_key.parent)
+        for foreign_key in plan.target.children:
+            self.tied.add(foreign_key.table)
+
+
+def _folded(literal: bytes) -> bytes | None:
+    """A text literal so that equal keys have equal forms; None where that is not certain."""
+    if literal[:1] != b"'" or _PLAIN.fullmatch(literal, 1, len(literal) - 1) is None:
+        return None
+    return literal[1:-1].rstrip(b" ").upper()

@@ -1,0 +1,99 @@
+"""Entries of ``replicator.conflict_log``: what was met, by which policy it was settled, and how."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from conflict.types import Decision, Row
+
+from .. import meta
+from ..context import now_us
+from ..stream.reader import Txn
+from .batch import Change
+from .shape import Shape
+
+if TYPE_CHECKING:
+    from ..config import StreamConfig
+
+__all__ = ["OPERATIONS", "Journal", "row_json", "row_key", "sql_text"]
+
+_VALUE_BYTES_MAX = 64 << 10
+_KEY_CHARS_MAX = 700
+OPERATIONS = ("insert", "update", "delete")
+
+
+class Journal:
+    """Makes the INSERT statements; they run in the transaction of the decision's effect."""
+
+    def __init__(self, stream: StreamConfig) -> None:
+        self._stream = stream
+
+    def entry(self, txn: Txn, change: Change, shape: Shape, current: Row | None, decision: Decision) -> bytes:
+        """The statement that records a decision; a repeated halt of the same change is recorded once."""
+        record = decision.record
+        assert record is not None
+        before, after = shape.values(change.before_texts), shape.values(change.after_texts)
+        own = before if before is not None else after
+        assert own is not None
+        values = {
+            "flow": self._stream.id.flow,
+            "stream": self._stream.id.stream,
+            "time_us": now_us(),
+            "conflict": str(record.conflict),
+            "policy": record.policy[:200],
+            "decision": ("would be " if record.observed else "") + str(record.decision),
+            "reason": record.reason,
+            "table_name": shape.name,
+            "row_key": row_key(shape, own),
+            "operation": OPERATIONS[change.kind],
+            "before_image": row_json(shape, before),
+            "after_image": row_json(shape, after),
+            "current_row": row_json(shape, current),
+            "written_row": row_json(shape, decision.row),
+            "sequence": txn.sequence,
+            "gtid": txn.gtid,
+            "site": txn.site or self._stream.origin.name,
+            "commit_time_us": txn.commit_time_us,
+        }
+        literals = ",".join([sql_text(v) for v in values.values()])
+        same = " AND ".join([f"{n}={sql_text(values[n])}" for n in ("flow", "stream", "sequence", "decision", "row_key")])
+        once = f" FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {meta.CONFLICT_LOG} WHERE {same} AND decision='halt')"
+        return f"INSERT INTO {meta.CONFLICT_LOG} ({','.join(values)}) SELECT {literals}{once}".encode()
+
+
+def row_key(shape: Shape, row: Row) -> str:
+    """The key of a row as JSON text, cut to what the log's column takes."""
+    text = json.dumps([_plain(v) for v in shape.key_values(row)], ensure_ascii=False)
+    if len(text) <= _KEY_CHARS_MAX:
+        return text
+    return text[: _KEY_CHARS_MAX - 70] + "…" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def row_json(shape: Shape, row: Row | None) -> str | None:
+    """A row as a JSON object; bytes that are no text as ``{"hex": …}``, what is too large as its size and hash."""
+    if row is None:
+        return None
+    return json.dumps(dict(zip(shape.column_names, [_plain(v) for v in row], strict=True)), ensure_ascii=False)
+
+
+def sql_text(value: object) -> str:
+    """An SQL literal of a string or number for a session with ``SET NAMES binary``."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).encode()
+    return "_utf8mb4 x'" + text.hex() + "'" if text else "''"
+
+
+def _plain(value: object) -> object:
+    if not isinstance(value, bytes):
+        return value
+    if len(value) > _VALUE_BYTES_MAX:
+        return {"bytes": len(value), "sha256": hashlib.sha256(value).hexdigest()}
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"hex": value.hex()}

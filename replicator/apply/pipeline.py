@@ -1,0 +1,185 @@
+"""Writes batches on several connections at once and commits them in the order of the origin.
+
+A batch starts as soon as a slot is free and no earlier, uncommitted batch touches a key of it; it commits when all earlier ones
+have. A batch that has to look closer (a conflict) may touch rows that nobody foresaw, so it asks the later ones to roll back and
+to write again behind it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from ..errors import DatabaseError, ReplicatorError
+from .writer import Batch, RetryBatch, Writer
+
+__all__ = ["Pipeline"]
+
+_RETRY_PAUSE_S = 0.02
+
+
+class Pipeline:
+    """``submit`` batches in order; any error of a writer comes out of the next ``submit``, ``drain`` or ``check``."""
+
+    def __init__(
+        self,
+        writers: Sequence[Writer],
+        *,
+        committed: Callable[[Batch], None],
+        before_commit: Callable[[Batch], None],
+        retry_limit: int,
+        retried: Callable[[], None],
+    ) -> None:
+        self._writers = writers
+        self._committed = committed
+        self._before_commit = before_commit
+        self._retry_limit = retry_limit
+        self._retried = retried
+        self._lock = threading.Condition()
+        self._queue: deque[Batch] = deque()
+        self._running: dict[int, Batch] = {}  # by index: taken by a slot, not yet committed
+        self._next_index = 0
+        self._next_commit = 0
+        self._error: BaseException | None = None
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, args=(w,), name=f"writer-{w.slot}", daemon=True) for w in writers
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything submitted is committed."""
+        return self._next_commit == self._next_index
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a batch submitted now would start at once or soon."""
+        return len(self._queue) < 1
+
+    def submit(self, batch: Batch) -> None:
+        """Queue a batch; waits while the queue is full. Raises what a writer raised."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._error is not None or len(self._queue) < 2)
+            self._raise()
+            batch.index = self._next_index
+            self._next_index += 1
+            self._queue.append(batch)
+            self._lock.notify_all()
+
+    def wait_room(self, timeout: float) -> None:
+        """Wait until the queue is empty, at most ``timeout`` seconds."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._error is not None or not self._queue, timeout)
+            self._raise()
+
+    def drain(self) -> None:
+        """Wait until everything submitted is committed. Raises what a writer raised."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._error is not None or self.idle)
+            self._raise()
+
+    def check(self) -> None:
+        """Raise what a writer raised, if one did."""
+        self._raise()
+
+    def close(self) -> None:
+        """Stop all writers; what is not committed is rolled back with its connection."""
+        with self._lock:
+            self._closed = True
+            self._lock.notify_all()
+        for writer in self._writers:
+            writer.session.close()
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _work(self, writer: Writer) -> None:
+        try:
+            while True:
+                with self._lock:
+                    self._lock.wait_for(lambda: self._closed or self._error is not None or self._may_start())
+                    if self._closed or self._error is not None:
+                        return
+                    batch = self._queue.popleft()
+                    self._running[batch.index] = batch
+                    self._lock.notify_all()
+                self._write(writer, batch)
+        except BaseException as error:  # noqa: BLE001  (handed to the main thread, which raises it)
+            with self._lock:
+                if self._error is None and not self._closed:
+                    self._error = error
+                self._lock.notify_all()
+
+    def _may_start(self) -> bool:
+        if not self._queue:
+            return False
+        batch = self._queue[0]
+        return not any(batch.depends_on(other) for other in self._running.values())
+
+    def _write(self, writer: Writer, batch: Batch) -> None:
+        """Write, wait for the turn, commit."""
+        if batch.persist:
+            self._execute_until_turn(writer, batch)
+        else:
+            self._wait_turn(batch)
+        self._before_commit(batch)
+        if batch.persist:
+            writer.commit()
+        self._committed(batch)
+        with self._lock:
+            del self._running[batch.index]
+            self._next_commit += 1
+            self._lock.notify_all()
+
+    def _execute_until_turn(self, writer: Writer, batch: Batch) -> None:
+        """Leave the batch written, not committed, at its turn; again where a lock or an earlier batch was in the way."""
+        attempts = 0
+        while True:
+            try:
+                writer.execute(batch, disrupt=lambda: self._disrupt(batch))
+            except RetryBatch as error:
+                attempts += 1
+                self._retried()
+                if attempts > self._retry_limit:
+                    raise DatabaseError(
+                        f"gave up a batch after {attempts} tries: {error.what}",
+                        where=f"GTID {batch.checkpoint.gtid}",
+                        remedy="look for long transactions that hold locks at the target (SHOW ENGINE INNODB STATUS)",
+                    ) from error
+                self._disrupt(batch)
+                self._wait_turn(batch)
+                with self._lock:
+                    self._lock.wait_for(lambda: self._closed, _RETRY_PAUSE_S * attempts)
+                continue
+            if not self._wait_turn(batch, heed=True):
+                return
+            writer.rollback()  # an earlier batch writes what nobody foresaw: start again behind it
+            self._wait_turn(batch)
+
+    def _disrupt(self, batch: Batch) -> None:
+        """Ask all batches behind this one that run already to roll back and to write again behind it."""
+        with self._lock:
+            for other in self._running.values():
+                if other.index > batch.index:
+                    other.disrupted = True
+            self._lock.notify_all()
+
+    def _wait_turn(self, batch: Batch, *, heed: bool = False) -> bool:
+        """Wait until all earlier batches are committed; with ``heed`` return True at once where one disrupts this one."""
+        with self._lock:
+            self._lock.wait_for(
+                lambda: self._closed
+                or self._error is not None
+                or (heed and batch.disrupted)
+                or self._next_commit == batch.index
+            )
+            if self._closed or self._error is not None:
+                raise ReplicatorError("rolled back", remedy="another connection of the applier failed; see its error")
+            disrupted, batch.disrupted = batch.disrupted, False
+            return heed and disrupted

@@ -1,0 +1,228 @@
+"""How the changes of one origin table are written into one target table: decoders and SQL pieces, made once. Pure.
+
+A plan is made for one table map (the origin's table at the moment of the change) against one description of the target's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from ..errors import ApplyError
+from ..model import quote_name
+from ..row.convert import key_literal, needs_lenient
+from ..row.decode import decoder
+from ..row.select import select_expr
+from ..row.tablemap import parse_table_map
+from ..row.types import Column, TableMap, Type
+from .target import TargetTable
+
+__all__ = ["Image", "TablePlan", "make_plan"]
+
+Image = tuple[Any, ...]
+"""One row: a literal or text for each column of the table map."""
+
+_INEXACT_KEY_TYPES = frozenset({Type.FLOAT, Type.DOUBLE, Type.JSON, Type.GEOMETRY, Type.VECTOR})
+"""``=`` on them is not exact, or cannot use the index."""
+
+
+@dataclass(frozen=True, eq=False)
+class TablePlan:
+    """Everything that is needed to write changes of one table map; immutable.
+
+    ``identity`` are the map's ordinals of the key by which rows are found, () if the target's table has none.
+    ``uniques`` are the ordinals of the other unique keys.
+    """
+
+    map: TableMap
+    body: bytes
+    """The table map as shipped."""
+    flavor: str
+    target: TargetTable
+    full: bool
+    written: tuple[int, ...]
+    """Ordinals of the columns that are written: those that the target has and does not generate."""
+    identity: tuple[int, ...]
+    uniques: tuple[tuple[int, ...], ...]
+    foreign: tuple[int, ...]
+    """Ordinals of columns that are part of a foreign key of this table."""
+    referenced: tuple[int, ...]
+    """Ordinals of columns that foreign keys of other rows refer to."""
+    cascading: bool
+    """Whether a delete here, or another value in a referenced column, makes the server change other rows by itself."""
+    self_referring: bool
+    literals: Callable[[int, bytes], list[tuple[Any, Any]]]
+    texts: Callable[[int, bytes], list[tuple[Any, Any]]]
+    key: Callable[[Image], Any]
+    row: Callable[[Image], bytes]
+    insert_head: bytes
+    update_tail: bytes
+    """``ON DUPLICATE KEY UPDATE …``; empty where all columns are in the key."""
+    select_head: bytes
+    """``SELECT … FROM t WHERE `` of the written columns in their text form."""
+    delete_head: bytes
+    key_columns: tuple[Column, ...]
+    compared: Callable[[Image], tuple[bytes | None, ...]]
+    """The texts of an image in the order of ``select_head``."""
+    lenient: tuple[int, ...]
+    """Ordinals of ENUM columns, whose index 0 only a session that is not strict may write."""
+    upsert: bool
+    """Whether ``ON DUPLICATE KEY UPDATE`` can be used: every column without a default is written."""
+
+    def where_keys(self, keys: Sequence[Any]) -> bytes:
+        """``key IN (…)`` for the keys that ``key`` gave."""
+        columns = self.key_columns
+        if len(columns) == 1:
+            column = columns[0]
+            return b"%b IN (%b)" % (quote(column.name), b",".join([key_literal(column, k) for k in keys]))
+        names = b",".join([quote(c.name) for c in columns])
+        rows = [b"(%b)" % b",".join([key_literal(c, v) for c, v in zip(columns, k, strict=True)]) for k in keys]
+        return b"(%b) IN (%b)" % (names, b",".join(rows))
+
+    def where_ordinals(self, ordinals: Sequence[int], image: Image) -> bytes:
+        """``a=1 AND b='x'`` for some columns of a literal image."""
+        columns = self.map.columns
+        return b" AND ".join(
+            [b"%b=%b" % (quote(self.target_name(i)), key_literal(columns[i], image[i])) for i in ordinals]
+        )
+
+    def where_row(self, texts: Image) -> bytes:
+        """Exact equality of every written column, as stored, for tables without a key; ``texts`` is a text image."""
+        parts = []
+        for i in self.written:
+            expression = select_expr(self.map.columns[i], quote_name(self.target_name(i))).encode()
+            text = texts[i]
+            parts.append(b"%b IS NULL" % expression if text is None else b"BINARY %b=%b" % (expression, _hex(text)))
+        return b" AND ".join(parts)
+
+    def set_row(self, image: Image) -> bytes:
+        """``a=1,b='x'`` for every written column of a literal image."""
+        return b",".join([b"%b=%b" % (quote(self.target_name(i)), image[i]) for i in self.written])
+
+    def target_name(self, ordinal: int) -> str:
+        """The column's name, as the origin spells it."""
+        return self.map.columns[ordinal].name
+
+    def moves(self, before: Image, after: Image) -> bool:
+        """Whether an update gives its row another place in any unique key; both are literal images."""
+        if self.target.opaque_unique:
+            return True
+        return any(before[i] != after[i] for unique in self.uniques for i in unique)
+
+    def refers_elsewhere(self, before: Image, after: Image) -> bool:
+        """Whether an update changes a column of a foreign key."""
+        return any(before[i] != after[i] for i in self.foreign)
+
+    def folds(self, ordinal: int) -> bool:
+        """Whether two different values of that column may be equal to the server's collation."""
+        at_target = self.target.column(self.map.columns[ordinal].name)
+        return at_target is not None and bool(at_target.collation)
+
+    def needs_order(self, kind: int, before: Image | None, after: Image | None) -> bool:
+        """Whether this change's effect on other rows, through foreign keys, depends on when it comes."""
+        target = self.target
+        if before is None or not (target.children or target.parents):
+            return False
+        if after is None:
+            return self.cascading or self.self_referring
+        if target.parents and self.refers_elsewhere(before, after):
+            return True
+        if not target.children:
+            return False
+        changed = any(before[i] != after[i] for i in (*self.referenced, *self.identity))
+        return changed or self.moves(before, after)
+
+    def is_lenient(self, image: Image) -> bool:
+        """Whether a literal image holds a value that a strict session refuses."""
+        return any(needs_lenient(self.map.columns[i], image[i]) for i in self.lenient)
+
+
+def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool) -> TablePlan:
+    """Make the plan; raises ApplyError where the target cannot take every column."""
+    table_map = parse_table_map(body, flavor)
+    columns = table_map.columns
+    ordinals: dict[str, int] = {}
+    written: list[int] = []
+    for i, column in enumerate(columns):
+        at_target = target.column(column.name)
+        if at_target is None:
+            raise ApplyError(
+                f"target_column_missing: the target's table has no column {column.name}",
+                where=f"table {target.schema}.{target.name}",
+                remedy=f"add the column at the target, or drop it from the flow with mapping.tables: {{drop_columns: [{column.name}]}}; "
+                "then `replicator resume`",
+            )
+        ordinals[column.name.lower()] = i
+        if not at_target.generated:
+            written.append(i)
+    identity = _ordinals(target.identity, ordinals)
+    if any(columns[i].type in _INEXACT_KEY_TYPES for i in identity):
+        identity = ()
+    uniques = [_ordinals(key, ordinals) for key in (target.primary_key, *target.unique_keys) if key]
+    unwritten = {c.name.lower() for c in target.columns if not c.generated} - {columns[i].name.lower() for i in written}
+    upsert = all(c.has_default for c in target.columns if c.name.lower() in unwritten)
+    names = [quote(columns[i].name) for i in written]
+    all_written = len(written) == len(columns)
+    pick = itemgetter(*written) if len(written) > 1 else None
+    selects = [select_expr(columns[i], quote_name(columns[i].name)).encode() for i in written]
+    quoted = target.quoted.encode()
+    rest = [n for i, n in zip(written, names, strict=True) if i not in identity]
+    return TablePlan(
+        map=table_map,
+        body=body,
+        flavor=flavor,
+        target=target,
+        full=full,
+        written=tuple(written),
+        identity=identity,
+        uniques=tuple([u for u in uniques if u and u != identity]),
+        foreign=tuple(sorted({i for fk in target.parents for i in _ordinals(fk.columns, ordinals)})),
+        referenced=tuple(sorted({i for fk in target.children for i in _ordinals(fk.parent_columns, ordinals)})),
+        cascading=any(fk.cascades for fk in target.children),
+        self_referring=any(fk.parent == fk.table for fk in target.parents),
+        literals=decoder(table_map, before="literal", after="literal"),
+        texts=decoder(table_map, before="text", after="text"),
+        key=itemgetter(*identity) if identity else _no_key,
+        row=_join if all_written else _row_of(written),
+        insert_head=b"INSERT INTO %b (%b) VALUES " % (quoted, b",".join(names)),
+        update_tail=b" ON DUPLICATE KEY UPDATE " + b",".join([b"%b=VALUES(%b)" % (n, n) for n in rest]) if rest else b"",
+        select_head=b"SELECT %b FROM %b WHERE " % (b",".join(selects), quoted),
+        delete_head=b"DELETE FROM %b WHERE " % quoted,
+        key_columns=tuple([columns[i] for i in identity]),
+        compared=tuple if all_written else (pick or (lambda image: (image[written[0]],))),
+        lenient=tuple([i for i in written if columns[i].type == Type.ENUM]),
+        upsert=upsert,
+    )
+
+
+def quote(name: str) -> bytes:
+    """A quoted identifier as bytes."""
+    return quote_name(name).encode()
+
+
+def _ordinals(names: Sequence[str], ordinals: dict[str, int]) -> tuple[int, ...]:
+    """The ordinals of all of these columns; () if the origin lacks one of them."""
+    found = [ordinals.get(name) for name in names]
+    return tuple([i for i in found if i is not None]) if None not in found else ()
+
+
+def _no_key(image: Image) -> Any:
+    raise AssertionError("a table without identity has no key")
+
+
+def _join(image: Image) -> bytes:
+    return b"(" + b",".join(image) + b")"
+
+
+def _row_of(written: Sequence[int]) -> Callable[[Image], bytes]:
+    if len(written) == 1:
+        (only,) = written
+        return lambda image: b"(" + image[only] + b")"
+    pick = itemgetter(*written)
+    return lambda image: b"(" + b",".join(pick(image)) + b")"
+
+
+def _hex(text: bytes) -> bytes:
+    return b"x'" + text.hex().encode() + b"'"

@@ -1,0 +1,124 @@
+"""Changes that may not be decided now, kept whole in ``replicator.quarantine`` at the target until somebody decides.
+
+Later changes of a held row queue behind it, in order; other rows go on. Everything is written in the transaction of the batch.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from conflict.types import Row
+
+from .. import meta
+from ..context import now_us
+from ..errors import ApplyError
+from ..stream.reader import Txn
+from .batch import Change
+from .journal import OPERATIONS, row_json, row_key, sql_text
+from .session import Session, text_row
+from .shape import shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..config import StreamConfig
+
+__all__ = ["HeldChange", "Quarantine"]
+
+MAX_ROWS = 100_000
+"""Held changes of one stream; one more stops the flow, for the table must not grow for ever."""
+
+
+class HeldChange(msgspec.Struct, frozen=True, array_like=True):
+    """A held change, complete: it can be decided again without the stream. Images are texts of the table map's columns."""
+
+    flavor: str
+    table_map: bytes
+    kind: int
+    before: tuple[bytes | None, ...] | None
+    after: tuple[bytes | None, ...] | None
+
+
+class Quarantine:
+    """What one stream holds. Keys are remembered, so that the fast path only asks memory."""
+
+    def __init__(self, stream: StreamConfig) -> None:
+        self._flow, self._stream = stream.id.flow, stream.id.stream
+        self._keys: set[tuple[str, str]] = set()
+        self._stale = True
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """A transaction was rolled back, or an operator changed the table: read it again before the next use."""
+        self._stale = True
+
+    def refresh(self, session: Session) -> None:
+        """Read what is held, if that is not known."""
+        if not self._stale:
+            return
+        where = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)} AND state='held'"
+        (outcome,) = session.run(f"SELECT table_name, row_key FROM {meta.QUARANTINE} WHERE {where}".encode())
+        rows = [text_row(packet) for packet in outcome.rows or []]
+        with self._lock:
+            self._keys = {((table or b"").decode(), (key or b"").decode()) for table, key in rows}
+            self._count = len(rows)
+            self._stale = False
+
+    def touched_by(self, changes: Iterable[Change]) -> bool:
+        """Whether any of these changes is of a held row."""
+        return bool(self._keys) and any(self.holds(change) for change in changes)
+
+    def holds(self, change: Change) -> bool:
+        """Whether the change's row, before or after, is held."""
+        return bool(self._keys) and not self._keys.isdisjoint(_names(change))
+
+    def hold(
+        self, session: Session, txn: Txn, change: Change, reason: str, conflict: str | None, current: Row | None
+    ) -> None:
+        """Keep a change. Raises ApplyError where the quarantine is full."""
+        if self._count >= MAX_ROWS:
+            raise ApplyError(
+                f"the quarantine holds {self._count} changes, its limit",
+                where=f"flow {self._flow}, GTID {txn.gtid}",
+                remedy="decide about them with `replicator quarantine list|retry|discard`, then `replicator resume`",
+            )
+        shape = shape_of(change.plan)
+        before, after = _whole(change, change.before_texts), _whole(change, change.after_texts)
+        held = HeldChange(change.plan.flavor, change.plan.body, change.kind, before, after)
+        names = _names(change)
+        values = {
+            "flow": self._flow,
+            "stream": self._stream,
+            "time_us": now_us(),
+            "table_name": shape.name,
+            "row_key": names[0][1],
+            "operation": OPERATIONS[change.kind],
+            "reason": reason,
+            "conflict": str(conflict or ""),
+            "before_image": row_json(shape, shape.values(change.before_texts)),
+            "after_image": row_json(shape, shape.values(change.after_texts)),
+            "current_row": row_json(shape, current),
+            "sequence": txn.sequence,
+            "gtid": txn.gtid,
+            "site": txn.site,
+            "commit_time_us": txn.commit_time_us,
+        }
+        literals = ",".join([*map(sql_text, values.values()), "x'" + msgspec.msgpack.encode(held).hex() + "'"])
+        session.run(f"INSERT INTO {meta.QUARANTINE} ({','.join(values)}, change_data) VALUES ({literals})".encode())
+        with self._lock:
+            self._keys.update(names)
+            self._count += 1
+
+
+def _names(change: Change) -> list[tuple[str, str]]:
+    shape = shape_of(change.plan)
+    rows = [shape.values(texts) for texts in (change.before_texts, change.after_texts) if texts is not None]
+    return [(shape.name, row_key(shape, row)) for row in rows if row is not None]
+
+
+def _whole(change: Change, texts: tuple[bytes | None, ...] | None) -> tuple[bytes | None, ...] | None:
+    return None if texts is None else tuple(texts)

@@ -1,0 +1,222 @@
+"""Change by change: what the fast path could not write as planned is looked at closely, decided by policy, and recorded.
+
+For each change the present rows are read and locked: the one at its old key, and those that hold a unique key of its after image.
+``conflict.decide`` says what to write. The decision's record goes into ``replicator.conflict_log`` in the same transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conflict.engine import decide, decide_structural
+from conflict.types import Action, ConflictType, Decision, LocalRow, Provenance, Row
+from conflict.types import Change as RowChange
+
+from ..context import now_us
+from ..errors import ApplyError, ConflictHalt
+from ..row.decode import rows_flags
+from ..stream.reader import Txn
+from ..stream.wire import read_events
+from .batch import DELETE, INSERT, KINDS, NO_FOREIGN_KEY_CHECKS, Change, single
+from .journal import Journal
+from .plan import TablePlan
+from .session import ServerError, Session, text_row
+from .shape import Shape, shape_of
+
+if TYPE_CHECKING:
+    from ..config import StreamConfig
+    from ..context import Reporter
+    from .quarantine import Quarantine
+    from .writer import Plans
+
+__all__ = ["Resolver"]
+
+_DUPLICATE, _NO_PARENT, _HAS_CHILDREN = (1062, 1586), (1452, 1216), (1451, 1217)
+
+
+class Resolver:
+    """Resolves whole transactions on a session whose transaction is open and holds the checkpoint."""
+
+    def __init__(self, stream: StreamConfig, plans: Plans, reporter: Reporter, quarantine: Quarantine) -> None:
+        self._stream = stream
+        self._plans = plans
+        self._reporter = reporter
+        self.quarantine = quarantine
+        self._journal = Journal(stream)
+
+    def resolve(self, session: Session, txn: Txn) -> None:
+        """Write every change of the transaction, in order.
+
+        Raises ConflictHalt where a policy says so, ApplyError where the target cannot take a change; the caller rolls back.
+        """
+        plans = self._plans.of(txn.table_maps)
+        checks = True
+        for kind, table, payload in read_events(txn.events):
+            if kind not in KINDS:
+                continue
+            plan = plans[table]
+            if plan is None:
+                continue
+            wanted = not rows_flags(payload) & NO_FOREIGN_KEY_CHECKS
+            if wanted != checks:
+                session.run(b"SET foreign_key_checks=%d" % wanted)
+                checks = wanted
+            texts = plan.texts(kind, payload)
+            for (before, after), (before_texts, after_texts) in zip(plan.literals(kind, payload), texts, strict=True):
+                self._change(session, txn, Change(plan, KINDS[kind], before, after, before_texts, after_texts))
+        if not checks:
+            session.run(b"SET foreign_key_checks=1")
+
+    def _change(self, session: Session, txn: Txn, change: Change) -> None:
+        shape = shape_of(change.plan)
+        if self.quarantine.holds(change):
+            self.quarantine.hold(session, txn, change, "an earlier change of this row is held", None, None)
+            return
+        row_change = RowChange(shape.values(change.before_texts), shape.values(change.after_texts))
+        local, others = self._read(session, change, shape)
+        decision = decide(
+            row_change,
+            local,
+            others,
+            policies=self._stream.policies,
+            table=shape.info,
+            origin=self._provenance(txn),
+            site=self._stream.target.name,
+            site_priority=self._stream.site_priorities.get(self._stream.target.name, 0),
+            full=change.plan.full or not change.plan.identity,
+            now_us=now_us(),
+        )
+        self._carry_out(session, txn, change, shape, local, row_change, decision)
+
+    def _provenance(self, txn: Txn) -> Provenance:
+        site = txn.site or self._stream.origin.name
+        priority = self._stream.site_priorities.get(site, 0)
+        return Provenance(site, txn.commit_time_us, txn.gtid, txn.sequence, priority)
+
+    def _read(self, session: Session, change: Change, shape: Shape) -> tuple[LocalRow, list[LocalRow]]:
+        """What is at the change's old key, and at the other keys it wants; all locked."""
+        plan = change.plan
+        own = change.before if change.before is not None else change.after
+        own_texts = change.before_texts if change.before is not None else change.after_texts
+        assert own is not None and own_texts is not None
+        if not plan.identity:
+            # Without a key an insert never meets a row; others are found by all of their values.
+            found = [] if change.kind == INSERT else self._select(session, plan, plan.where_row(own_texts) + b" LIMIT 1", shape)
+            return LocalRow(found[0] if found else None), []
+        found = self._select(session, plan, plan.where_keys([plan.key(own)]), shape)
+        others: list[LocalRow] = []
+        if change.after is not None and change.after_texts is not None:
+            wanted = list(plan.uniques)
+            if change.before is not None and plan.key(change.before) != plan.key(change.after):
+                wanted.insert(0, plan.identity)
+            for ordinals in wanted:
+                if all(change.after_texts[i] is not None for i in ordinals):
+                    rows = self._select(session, plan, plan.where_ordinals(ordinals, change.after), shape)
+                    others += [LocalRow(row) for row in rows]
+        return LocalRow(found[0] if found else None), others
+
+    def _select(self, session: Session, plan: TablePlan, where: bytes, shape: Shape) -> list[Row]:
+        (outcome,) = session.run(plan.select_head + where + b" FOR UPDATE")
+        return [shape.values_of_row(text_row(packet)) for packet in outcome.rows or []]
+
+    def _carry_out(
+        self,
+        session: Session,
+        txn: Txn,
+        change: Change,
+        shape: Shape,
+        local: LocalRow,
+        row_change: RowChange,
+        decision: Decision,
+    ) -> None:
+        record = decision.record
+        if record is not None:
+            self._reporter.count(f"conflicts|type={record.conflict},policy={record.policy},table={shape.name}")
+            entry = self._journal.entry(txn, change, shape, local.row, decision)
+            if decision.action is Action.HALT:
+                raise ConflictHalt(
+                    f"{record.conflict}: {record.reason}",
+                    where=f"table {shape.name}, {shape.key_names}, GTID {txn.gtid}, sequence {txn.sequence}",
+                    remedy="see the row with `replicator conflicts list`; mend it at the target or set a policy for "
+                    f"{record.conflict}, then `replicator resume`; or leave the transaction out with `replicator skip`",
+                    entry=entry,
+                )
+            session.run(entry)
+        if decision.action is Action.QUARANTINE:
+            assert record is not None
+            self.quarantine.hold(session, txn, change, record.reason, record.conflict, local.row)
+            return
+        try:
+            self._write(session, change, shape, local, row_change, decision)
+        except ServerError as error:
+            self._refused(session, txn, change, shape, error)
+
+    def _write(
+        self, session: Session, change: Change, shape: Shape, local: LocalRow, row_change: RowChange, decision: Decision
+    ) -> None:
+        """Do what was decided; every statement must hit exactly the row that was read."""
+        plan = change.plan
+        statements: list[bytes] = []
+        for row in decision.delete_first:
+            statements.append(plan.delete_head + shape.where_row_key(row) + b" LIMIT 1")
+        if decision.action is Action.WRITE_DELETE:
+            statements.append(plan.delete_head + self._where(change, shape, local.row))
+        elif decision.action in (Action.WRITE_INSERT, Action.WRITE_UPDATE):
+            assert decision.row is not None
+            literals = shape.literals(change, row_change, decision.row)
+            if decision.action is Action.WRITE_INSERT:
+                statements.append(plan.insert_head + plan.row(literals))
+            else:
+                where = self._where(change, shape, local.row)
+                statements.append(b"UPDATE %b SET %b WHERE %b" % (plan.target.quoted.encode(), plan.set_row(literals), where))
+            if plan.is_lenient(literals):
+                statements.insert(0, b"SET @replicator_mode=@@sql_mode, sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
+                statements.append(b"SET sql_mode=@replicator_mode")
+        for statement in statements:
+            session.run(statement)
+
+    def _where(self, change: Change, shape: Shape, row: Row | None) -> bytes:
+        if change.plan.identity:
+            assert row is not None
+            return shape.where_row_key(row)
+        assert change.before_texts is not None
+        return change.plan.where_row(change.before_texts) + b" LIMIT 1"
+
+    def _refused(self, session: Session, txn: Txn, change: Change, shape: Shape, error: ServerError) -> None:
+        """The server did not take what was decided: a missing parent row is a conflict, anything else stops."""
+        where = f"table {shape.name}, {shape.key_names}, GTID {txn.gtid}, sequence {txn.sequence}"
+        if error.errno in _NO_PARENT:
+            decision = decide_structural(
+                ConflictType.FOREIGN_KEY_MISSING,
+                policies=self._stream.policies,
+                table=shape.info.name,
+                detail="the parent row of a foreign key",
+                origin=self._provenance(txn),
+            )
+            record = decision.record
+            assert record is not None
+            self._reporter.count(f"conflicts|type={record.conflict},policy={record.policy},table={shape.name}")
+            entry = self._journal.entry(txn, change, shape, None, decision)
+            if decision.action is Action.HALT:
+                raise ConflictHalt(
+                    f"{record.conflict}: {record.reason}",
+                    where=where,
+                    remedy="bring the parent row to the target or set a policy for foreign_key_missing, then `replicator resume`",
+                    entry=entry,
+                ) from error
+            session.run(entry)
+            if decision.action is Action.QUARANTINE:
+                self.quarantine.hold(session, txn, change, record.reason, record.conflict, None)
+            return
+        if error.errno in _DUPLICATE:
+            what = "another row of the target holds a unique key of the change"
+        elif error.errno in _HAS_CHILDREN:
+            what = "rows of the target's child tables refer to the row, so it cannot go"
+        else:
+            what = f"the target refuses the change: {error.message} (error {error.errno})"
+        raise ApplyError(
+            what,
+            where=where,
+            remedy="make the target's table and rows fit, then `replicator resume`; or leave the transaction out with "
+            "`replicator skip`",
+        ) from error

@@ -1,0 +1,107 @@
+"""A plan's rows as ``conflict`` sees them: values of the written columns, and back to SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from conflict.table import ColumnInfo, ColumnKind, TableInfo
+from conflict.types import Change as RowChange
+from conflict.types import Row
+
+from ..row.convert import key_literal, literal_of_value, value_of_text
+from ..row.types import Column, Type
+from .batch import Change
+from .plan import Image, TablePlan, quote
+
+__all__ = ["Shape", "shape_of"]
+
+_INTEGERS = {Type.TINY: 8, Type.SHORT: 16, Type.INT24: 24, Type.LONG: 32, Type.LONGLONG: 64}
+_KINDS = {
+    Type.YEAR: ColumnKind.INTEGER,
+    Type.DECIMAL: ColumnKind.DECIMAL,
+    Type.FLOAT: ColumnKind.FLOAT,
+    Type.DOUBLE: ColumnKind.FLOAT,
+    Type.DATE: ColumnKind.TEMPORAL,
+    Type.DATETIME: ColumnKind.TEMPORAL,
+    Type.TIMESTAMP: ColumnKind.TEMPORAL,
+    Type.TIME: ColumnKind.TIME,
+}
+_TEXTS = frozenset(
+    {Type.VARCHAR, Type.VAR_STRING, Type.STRING, Type.TINY_BLOB, Type.MEDIUM_BLOB, Type.LONG_BLOB, Type.BLOB}
+)
+_BINARY_CHARSET = 63
+
+
+class Shape:
+    """One plan's columns, keys and conversions. Rows are tuples of values of the written columns, in their order."""
+
+    def __init__(self, plan: TablePlan) -> None:
+        self.plan = plan
+        self.name = f"{plan.target.schema}.{plan.target.name}"
+        self._columns = [plan.map.columns[i] for i in plan.written]
+        place = {ordinal: at for at, ordinal in enumerate(plan.written)}
+        self._key = tuple([place[i] for i in plan.identity if i in place])
+        uniques = [tuple([place[i] for i in key]) for key in plan.uniques if all(i in place for i in key)]
+        self.info = TableInfo(
+            plan.map.schema,
+            plan.map.table,
+            tuple([_column_info(c) for c in self._columns]),
+            self._key or tuple(range(len(self._columns))),
+            tuple(uniques),
+        )
+        self.key_names = "key (" + ", ".join([self._columns[i].name for i in self._key]) + ")" if self._key else "no key"
+
+    def values(self, texts: Image | None) -> Row | None:
+        """The values of a text image of the table map."""
+        if texts is None:
+            return None
+        return tuple([value_of_text(c, texts[i]) for i, c in zip(self.plan.written, self._columns, strict=True)])
+
+    def values_of_row(self, texts: Sequence[bytes | None]) -> Row:
+        """The values of a row that the plan's SELECT read."""
+        return tuple([value_of_text(c, text) for c, text in zip(self._columns, texts, strict=True)])
+
+    def where_row_key(self, row: Row) -> bytes:
+        """``key=…`` of a row given as values."""
+        parts = []
+        for at in self._key:
+            column = self._columns[at]
+            parts.append(b"%b=%b" % (quote(column.name), key_literal(column, literal_of_value(column, row[at]))))
+        return b" AND ".join(parts)
+
+    def literals(self, change: Change, row_change: RowChange, row: Row) -> Image:
+        """A row to write, as a literal image of the table map; the change's own literals where it is its after image."""
+        if row is row_change.after and change.after is not None:
+            return change.after
+        image: list[bytes] = [b"DEFAULT"] * len(self.plan.map.columns)
+        for ordinal, column, value in zip(self.plan.written, self._columns, row, strict=True):
+            image[ordinal] = literal_of_value(column, value)
+        return tuple(image)
+
+    def key_values(self, row: Row) -> list[object]:
+        """The values of a row's key, or of the whole row where the table has none."""
+        return [row[at] for at in self.info.key]
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the written columns."""
+        return [c.name for c in self._columns]
+
+
+@lru_cache(maxsize=4096)
+def shape_of(plan: TablePlan) -> Shape:
+    """The shape of a plan, made once."""
+    return Shape(plan)
+
+
+def _column_info(column: Column) -> ColumnInfo:
+    kind = _KINDS.get(Type(column.type), ColumnKind.OTHER)
+    low = high = None
+    if column.type in _INTEGERS:
+        kind = ColumnKind.INTEGER
+        bits = _INTEGERS[Type(column.type)]
+        low, high = (0, 2**bits - 1) if column.unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    elif column.type in _TEXTS:
+        kind = ColumnKind.BINARY if column.charset == _BINARY_CHARSET else ColumnKind.TEXT
+    return ColumnInfo(column.name, kind, nullable=column.nullable, minimum=low, maximum=high)

@@ -1,0 +1,217 @@
+"""What the target's tables look like: columns, keys, foreign keys, read from information_schema and remembered.
+
+Remembered until ``forget``: our own DDL calls it. Somebody else's DDL at the target shows as an error of a statement, after which
+the applier forgets and tries again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+
+from ..errors import DatabaseError
+from ..model import qualified
+
+__all__ = ["ForeignKey", "TargetColumn", "TargetTable", "Targets"]
+
+_CASCADING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn:
+    """One column of the target. ``type`` is information_schema's COLUMN_TYPE; ``collation`` is '' where it has none."""
+
+    name: str
+    type: str
+    generated: bool
+    nullable: bool
+    has_default: bool
+    collation: str
+    charset: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key of ``table`` on ``parent``; ``cascades`` when a change of the parent changes children by itself."""
+
+    table: tuple[str, str]
+    parent: tuple[str, str]
+    cascades: bool
+    columns: tuple[str, ...]
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """One table of the target. Keys are tuples of lower-case column names."""
+
+    schema: str
+    name: str
+    columns: tuple[TargetColumn, ...]
+    primary_key: tuple[str, ...]
+    unique_keys: tuple[tuple[str, ...], ...]
+    """The other unique keys; one over an expression or a column's prefix is in ``opaque_unique`` instead."""
+    opaque_unique: bool
+    not_null_unique: tuple[str, ...]
+    """A unique key without NULLs, for tables without a primary key; () if there is none."""
+    parents: tuple[ForeignKey, ...]
+    children: tuple[ForeignKey, ...]
+    engine: str = ""
+
+    @property
+    def quoted(self) -> str:
+        """``schema``.``table``, quoted."""
+        return qualified(self.schema, self.name)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The key by which rows are found: primary key, else a unique key without NULLs, else ()."""
+        return self.primary_key or self.not_null_unique
+
+    def column(self, name: str) -> TargetColumn | None:
+        """The column of that name, as the server compares names."""
+        folded = name.lower()
+        return next((c for c in self.columns if c.name.lower() == folded), None)
+
+
+class Targets:
+    """Looks tables up; asks the server once for each."""
+
+    def __init__(self, settings: dict[str, Any], site: str) -> None:
+        self._settings = settings
+        self._site = site
+        self._connection: pymysql.Connection[Any] | None = None
+        self._tables: dict[tuple[str, str], TargetTable | None] = {}
+        self.version = 0
+        """Rises with every ``forget``; plans made with an older one are stale."""
+
+    def forget(self) -> None:
+        """Forget all tables: a DDL statement ran."""
+        self._tables.clear()
+        self.version += 1
+
+    def find(self, schema: str, table: str) -> TargetTable | None:
+        """The table, or None if the target has none of that name. Raises DatabaseError."""
+        key = (schema, table)
+        if key not in self._tables:
+            self._tables[key] = self._load(schema, table)
+        return self._tables[key]
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _load(self, schema: str, table: str) -> TargetTable | None:
+        columns = self._columns(schema, table)
+        if not columns:
+            return None
+        primary, unique, opaque = self._keys(schema, table)
+        nullable = {c.name.lower() for c in columns if c.nullable}
+        not_null = next((k for k in unique if not nullable & set(k)), ())
+        parents, children = self._foreign_keys(schema, table)
+        engine = self._query(
+            "SELECT engine FROM information_schema.tables WHERE table_schema=%s AND table_name=%s", schema, table
+        )
+        return TargetTable(
+            schema, table, columns, primary, tuple(unique), opaque, not_null, parents, children, str(engine[0][0] or "")
+        )
+
+    def _columns(self, schema: str, table: str) -> tuple[TargetColumn, ...]:
+        rows = self._query(
+            "SELECT column_name, column_type, extra, is_nullable, column_default, collation_name, character_set_name,"
+            " generation_expression FROM information_schema.columns WHERE table_schema=%s AND table_name=%s"
+            " ORDER BY ordinal_position",
+            schema,
+            table,
+        )
+        found = []
+        for name, kind, extra, nullable, default, collation, charset, expression in rows:
+            words = str(extra or "").upper()
+            # MariaDB's row start and end of system versioning are written by the server alone.
+            generated = bool(expression) or "GENERATED" in words.replace("DEFAULT_GENERATED", "")
+            has_default = default is not None or nullable == "YES" or "AUTO_INCREMENT" in words or "DEFAULT_GENERATED" in words
+            found.append(
+                TargetColumn(
+                    str(name), str(kind), generated, nullable == "YES", has_default, str(collation or ""), str(charset or "")
+                )
+            )
+        return tuple(found)
+
+    def _keys(self, schema: str, table: str) -> tuple[tuple[str, ...], list[tuple[str, ...]], bool]:
+        rows = self._query(
+            "SELECT index_name, column_name, sub_part FROM information_schema.statistics"
+            " WHERE table_schema=%s AND table_name=%s AND non_unique=0 ORDER BY index_name, seq_in_index",
+            schema,
+            table,
+        )
+        parts: dict[str, list[tuple[str | None, Any]]] = defaultdict(list)
+        for index, column, sub_part in rows:
+            parts[str(index)].append((None if column is None else str(column).lower(), sub_part))
+        primary: tuple[str, ...] = ()
+        unique: list[tuple[str, ...]] = []
+        opaque = False
+        for index, members in parts.items():
+            names = tuple([name for name, sub_part in members if name is not None and sub_part is None])
+            if len(names) != len(members):
+                opaque = True  # over a prefix or an expression: equality of columns does not tell equality of keys
+            elif index == "PRIMARY":
+                primary = names
+            else:
+                unique.append(names)
+        return primary, unique, opaque
+
+    def _foreign_keys(self, schema: str, table: str) -> tuple[tuple[ForeignKey, ...], tuple[ForeignKey, ...]]:
+        select = (
+            "SELECT k.constraint_name, k.table_schema, k.table_name, k.referenced_table_schema, k.referenced_table_name,"
+            " k.column_name, k.referenced_column_name, r.update_rule, r.delete_rule"
+            " FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r"
+            " ON r.constraint_schema=k.constraint_schema AND r.constraint_name=k.constraint_name AND r.table_name=k.table_name"
+            " WHERE {} ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position"
+        )
+        own = self._query(select.format("k.table_schema=%s AND k.table_name=%s"), schema, table)
+        others = self._query(select.format("k.referenced_table_schema=%s AND k.referenced_table_name=%s"), schema, table)
+        return _group_foreign_keys(own), _group_foreign_keys(others)
+
+    def _query(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        for attempt in (1, 2):
+            try:
+                if self._connection is None:
+                    self._connection = pymysql.connect(
+                        **{"connect_timeout": 10, "read_timeout": 60, **self._settings}, charset="utf8mb4", autocommit=True
+                    )
+                    with self._connection.cursor() as cursor:
+                        if "mariadb" not in self._connection.get_server_info().lower():
+                            cursor.execute("SET SESSION information_schema_stats_expiry=0")
+                with self._connection.cursor() as cursor:
+                    cursor.execute(query, values)
+                    return list(cursor.fetchall())
+            except pymysql.MySQLError as error:
+                self._connection = None
+                if attempt == 2 or not isinstance(error, pymysql.err.OperationalError | pymysql.err.InterfaceError):
+                    raise DatabaseError(
+                        f"cannot read the target's table descriptions: {error}",
+                        where=f"site {self._site}",
+                        remedy="check that the target's database runs and that the user may SELECT on the replicated tables",
+                    ) from error
+        raise AssertionError("unreachable")
+
+
+def _group_foreign_keys(rows: list[tuple[Any, ...]]) -> tuple[ForeignKey, ...]:
+    grouped: dict[tuple[str, str, str], list[tuple[Any, ...]]] = defaultdict(list)
+    for row in rows:
+        grouped[(str(row[1]), str(row[2]), str(row[0]))].append(row)
+    return tuple(
+        ForeignKey(
+            (str(members[0][1]), str(members[0][2])),
+            (str(members[0][3]), str(members[0][4])),
+            str(members[0][7]) in _CASCADING or str(members[0][8]) in _CASCADING,
+            tuple([str(m[5]).lower() for m in members]),
+            tuple([str(m[6]).lower() for m in members]),
+        )
+        for members in grouped.values()
+    )

@@ -1,0 +1,297 @@
+"""The applier's main loop: records from the stream become batches, batches become transactions of the target.
+
+Read ``Applier.run`` first: it polls Kafka, hands each record to the stream's reader (which checks order, gaps and epochs), and
+each item of it to ``_take``. Transactions collect in a batch while more of them are at hand, and go to the pipeline as soon as
+there are none, so that batches grow under backlog and shrink to single transactions when caught up.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..context import now_us
+from ..control import Control, Wish
+from ..errors import StreamError
+from ..model import Role, State
+from ..stream.acks import Ack, AckPublisher
+from ..stream.consumer import RecordConsumer
+from ..stream.reader import Heartbeat, Item, LargeAbort, LargeBegin, LargeEnd, LargePart, RecordEnd, StreamReader, Txn
+from ..stream.wire import QUERY, event_kinds
+from .checkpoint import Checkpoint, Fence
+from .ddl import DdlApplier
+from .large import LargeTransaction
+from .pipeline import Pipeline
+from .quarantine import Quarantine
+from .resolve import Resolver
+from .session import Session
+from .target import Targets
+from .writer import Batch, Plans, Writer
+
+if TYPE_CHECKING:
+    from ..config import StreamConfig
+    from ..context import Worker
+
+__all__ = ["run_applier"]
+
+_IDLE_POLL_MS = 200
+_PAUSE_S = 0.5
+_SAVE_POSITION_S = 30
+_LOCK_WAIT_S = 2
+
+
+def run_applier(stream: StreamConfig, worker: Worker) -> None:
+    """Apply the stream until ``worker.stop`` is set; everything begun is then committed or rolled back.
+
+    Raises FencedError where another applier holds the stream, StreamError, ConflictHalt, DdlError, ApplyError for what
+    cannot be applied (its position stays before it), DatabaseError and KafkaFailure where trying again may help.
+    """
+    with ExitStack() as resources:
+        Applier(stream, worker, resources).run()
+
+
+class Applier:
+    """One stream's applier, wired up; owns the open batch."""
+
+    def __init__(self, stream: StreamConfig, worker: Worker, resources: ExitStack) -> None:
+        self._stream = stream
+        self._worker = worker
+        self._reporter = worker.reporter
+        self._control = Control(stream, Role.APPLIER)
+        resources.callback(self._control.close)
+        self._fence = Fence(stream)
+        resources.callback(self._fence.close)
+        settings = stream.target.database.connect_args()
+        site = stream.target.name
+        self._checkpoint = self._fence.take(stream.apply.connections)
+        self._targets = Targets(settings, site)
+        resources.callback(self._targets.close)
+        self._plans = Plans(stream, self._targets)
+        self._acks = AckPublisher(stream)
+        resources.callback(self._acks.close)
+        quarantine = Quarantine(stream)
+        self._writers = []
+        for slot in range(stream.apply.connections):
+            session = Session(settings, site=site, lock_wait_s=_LOCK_WAIT_S)
+            resources.callback(session.close)
+            resolver = Resolver(stream, self._plans, self._reporter, quarantine)
+            self._writers.append(Writer(session, slot, self._fence, self._plans, resolver, self._reporter))
+        self._ddl = DdlApplier(stream, self._fence, self._plans, self._writers[0], worker)
+        resources.callback(self._ddl.close)
+        self._consumer = RecordConsumer(stream)
+        resources.callback(self._consumer.close)
+        self._reader = StreamReader(stream=stream.id.topic, resume=self._checkpoint.state)
+        self._consumer.assign(self._checkpoint.kafka_offset if self._checkpoint.stream_id else None)
+        self._pipeline = Pipeline(
+            self._writers,
+            committed=self._committed,
+            before_commit=lambda batch: worker.pauses.hit("applier:before-commit"),
+            retry_limit=stream.apply.retry_limit,
+            retried=lambda: self._reporter.count("batch_retries"),
+        )
+        resources.callback(self._pipeline.close)
+        self._batch = Batch()
+        self._large: LargeTransaction | None = None
+        self._saved_us = now_us()
+        self._skip_gtid = ""
+        self._report_start()
+
+    def run(self) -> None:
+        """The main loop."""
+        while not self._worker.stop.is_set():
+            self._reporter.tick()
+            self._pipeline.check()
+            if self._held_by(self._control.poll()):
+                continue
+            records = self._consumer.poll(self._poll_ms())
+            for offset, value in records:
+                for item in self._reader.feed(offset, value):
+                    self._take(item)
+            if records:
+                self._worker.pauses.hit("applier:fetched")
+            elif self._batch.txns and self._pipeline.has_room:
+                self._flush()
+        self._flush()
+        self._pipeline.drain()
+        self._acks.flush()
+
+    def _poll_ms(self) -> int:
+        """How long to wait for records: not at all while a batch is open and could be written now."""
+        if not self._batch.txns:
+            return _IDLE_POLL_MS
+        return 0 if self._pipeline.has_room else 1
+
+    def _take(self, item: Item) -> None:
+        if isinstance(item, Txn):
+            self._transaction(item)
+        elif isinstance(item, RecordEnd):
+            self._record_end(item)
+        elif isinstance(item, Heartbeat):
+            self._heartbeat(item)
+        elif isinstance(item, LargeBegin):
+            self._begin_large(item)
+        elif isinstance(item, LargePart):
+            if self._large is not None:
+                self._large.part(item)
+        elif isinstance(item, LargeEnd):
+            self._end_large(item)
+        elif isinstance(item, LargeAbort):
+            self._abort_large()
+        else:
+            raise StreamError(f"an item of unknown type {type(item).__name__}")
+
+    def _transaction(self, txn: Txn) -> None:
+        self._plans.flavor = self._reader.flavor
+        self._reporter.stage("fetched", txn.sequence, txn.gtid, txn.commit_time_us)
+        checkpoint = self._after(txn)
+        if self._skip_gtid and txn.gtid == self._skip_gtid:
+            self._flush()
+            self._worker.log.warning("transaction skipped as asked", gtid=txn.gtid, sequence=txn.sequence)
+            txn = Txn(txn.sequence, txn.gtid, txn.commit_time_us, txn.site, (), b"", txn.epoch)
+        if QUERY in event_kinds(txn.events):
+            self._flush()
+            self._pipeline.drain()
+            self._ddl.apply(txn, checkpoint)
+            self._applied(checkpoint, txn.commit_time_us)
+            return
+        batch = self._batch
+        if batch.txns and batch.checkpoint.site != checkpoint.site:
+            self._flush()
+            batch = self._batch
+        batch.planner.add(self._plans.of(txn.table_maps), txn.events)
+        batch.txns.append(txn)
+        batch.bytes += len(txn.events)
+        batch.checkpoint = checkpoint
+        batch.origin_time_us = txn.commit_time_us
+        if batch.planner.rows >= self._stream.apply.batch_rows or batch.bytes >= self._stream.apply.batch_bytes:
+            self._flush()
+
+    def _after(self, txn: Txn) -> Checkpoint:
+        """The checkpoint once this transaction is applied; a restart reads its record again and drops what it has."""
+        return replace(
+            self._batch.checkpoint if self._batch.txns else self._checkpoint,
+            stream_id=self._reader.state.stream_id,
+            epoch=txn.epoch,
+            source_id=self._reader.state.source_id,
+            sequence=txn.sequence,
+            gtid=txn.gtid,
+            site=txn.site or self._stream.origin.name,
+            commit_time_us=txn.commit_time_us,
+        )
+
+    def _flush(self) -> None:
+        """Hand the open batch to the pipeline."""
+        batch = self._batch
+        if not batch.txns:
+            return
+        self._batch = Batch()
+        batch.statements = batch.planner.statements(self._writers[0].limits)
+        if len(self._writers) > 1:
+            batch.footprint = batch.planner.footprint()
+        self._reporter.gauge("batch_rows", batch.planner.rows)
+        self._checkpoint = batch.checkpoint
+        self._pipeline.submit(batch)
+
+    def _record_end(self, end: RecordEnd) -> None:
+        """All of a record was taken: the position is complete, and a restart need not read the record again."""
+        moved = {"position": end.position, "kafka_offset": end.restart_offset, "stream_id": end.state.stream_id}
+        moved |= {"epoch": end.state.epoch, "source_id": end.state.source_id}
+        if self._batch.txns:
+            self._batch.checkpoint = replace(self._batch.checkpoint, **moved)
+            return
+        if self._large is not None:
+            return
+        before = self._checkpoint
+        self._checkpoint = replace(before, **moved)
+        save = now_us() - self._saved_us > _SAVE_POSITION_S * 1_000_000 or before.stream_id != self._checkpoint.stream_id
+        self._pass_on(save=save)
+
+    def _pass_on(self, *, save: bool, origin_time_us: int = 0) -> None:
+        """Let the position move on behind everything submitted; written down only now and then."""
+        if save:
+            self._saved_us = now_us()
+        self._pipeline.submit(Batch(checkpoint=self._checkpoint, persist=save, origin_time_us=origin_time_us))
+
+    def _heartbeat(self, beat: Heartbeat) -> None:
+        """A sign of life of the origin passes all stages behind the transactions before it."""
+        if beat.origin_time_us:
+            state = self._reader.state
+            self._reporter.stage("fetched", state.sequence, self._checkpoint.gtid, beat.origin_time_us)
+            self._flush()
+            self._pass_on(save=False, origin_time_us=beat.origin_time_us)
+
+    def _begin_large(self, item: LargeBegin) -> None:
+        self._flush()
+        self._pipeline.drain()
+        txn = Txn(item.sequence, item.gtid, item.commit_time_us, item.site, (), b"", item.epoch)
+        self._plans.flavor = self._reader.flavor
+        self._reporter.stage("fetched", txn.sequence, txn.gtid, txn.commit_time_us)
+        skip = bool(self._skip_gtid) and txn.gtid == self._skip_gtid
+        checkpoint = replace(self._after(txn), kafka_offset=item.offset)
+        self._large = LargeTransaction(txn, checkpoint, self._writers[0], self._ddl, self._worker, skip=skip)
+
+    def _end_large(self, item: LargeEnd) -> None:
+        if self._large is not None:
+            large, self._large = self._large, None
+            large.commit()
+            self._checkpoint = large.checkpoint
+            self._applied(large.checkpoint, large.checkpoint.commit_time_us)
+
+    def _abort_large(self) -> None:
+        if self._large is not None:
+            large, self._large = self._large, None
+            large.abort()
+
+    def _committed(self, batch: Batch) -> None:
+        """Called by the pipeline, in order, right after each commit."""
+        if batch.persist:
+            self._worker.pauses.hit("applier:after-commit")
+            self._reporter.count("rows_applied", batch.planner.rows)
+            self._reporter.count("transactions_applied", len(batch.txns))
+            self._reporter.count("batches")
+        self._applied(batch.checkpoint, batch.origin_time_us)
+
+    def _applied(self, checkpoint: Checkpoint, origin_time_us: int) -> None:
+        """Say to everyone how far the target has come."""
+        known = self._reporter.stages.get("applied")
+        time_us = origin_time_us or (known.origin_time_us if known else 0)
+        self._reporter.stage("applied", checkpoint.sequence, checkpoint.gtid, time_us)
+        self._reporter.position = checkpoint.position
+        self._acks.publish(
+            Ack(
+                stream_id=checkpoint.stream_id,
+                epoch=checkpoint.epoch,
+                sequence=checkpoint.sequence,
+                gtid=checkpoint.gtid,
+                position=checkpoint.position,
+                origin_time_us=time_us,
+                applied_time_us=now_us(),
+            )
+        )
+
+    def _held_by(self, wish: Wish) -> bool:
+        """Hold still where an operator asked to; True while held."""
+        self._skip_gtid = wish.skip_gtid
+        if not wish.paused:
+            if self._reporter.state is not State.STREAMING:
+                self._reporter.set_state(State.STREAMING, "streaming")
+                self._worker.log.info("streaming", position=self._checkpoint.position, sequence=self._checkpoint.sequence)
+            return False
+        if self._reporter.state is not State.PAUSED:
+            if self._large is not None:
+                return False
+            self._flush()
+            self._pipeline.drain()
+            self._reporter.set_state(State.PAUSED, f"paused: {wish.reason or 'no reason given'}")
+            self._worker.log.info("paused", reason=wish.reason)
+        self._worker.stop.wait(_PAUSE_S)
+        return True
+
+    def _report_start(self) -> None:
+        checkpoint = self._checkpoint
+        self._reporter.epoch = checkpoint.epoch
+        self._reporter.position = checkpoint.position
+        if checkpoint.stream_id:
+            self._reporter.stage("applied", checkpoint.sequence, checkpoint.gtid, checkpoint.commit_time_us)
+        self._worker.log.info("checkpoint loaded", sequence=checkpoint.sequence, gtid=checkpoint.gtid)

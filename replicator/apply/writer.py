@@ -1,0 +1,295 @@
+"""Writes one batch on one connection: the fence and checkpoint first, then the rows, each statement's outcome checked.
+
+Where a statement fails or does not do what must come of it, the batch is rolled back to its first savepoint and split in halves,
+down to single transactions; one that does not fit even alone is resolved change by change (``resolve``). All of it happens in
+one target transaction, which only ``commit`` makes visible.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import ApplyError, ConflictHalt, ReplicatorError
+from ..model import qualified
+from ..row.tablemap import parse_table_map
+from ..row.types import TableMap
+from ..stream.reader import Txn
+from .batch import Planner, Statement, StatementLimits
+from .checkpoint import Checkpoint, Fence
+from .footprint import Footprint
+from .plan import TablePlan, make_plan
+from .session import Outcome, ServerError, Session
+from .target import Targets
+
+if TYPE_CHECKING:
+    from ..config import StreamConfig
+    from ..context import Reporter
+    from .resolve import Resolver
+
+__all__ = ["Batch", "Plans", "RetryBatch", "Writer"]
+
+_PACKET_BYTES = 4 << 20
+_TRY_AGAIN = frozenset({1205, 1213, 1020, 3101, 3572})
+"""Lock wait timeout, deadlock, changed since read (MariaDB), group replication rollback, nowait."""
+_CONNECTION = frozenset({1040, 1053, 1152, 1158, 1159, 1160, 1161, 1290, 1317, 1836, 1927, 2006, 2013, 3024, 1021, 1041})
+"""The server is going down, read-only, full, or dropped the connection or statement: nothing wrong with the data."""
+_STALE = frozenset({1054, 1136, 1146, 1051, 1049, 1110, 1072})
+"""The target's table is not as we remember it."""
+
+
+class RetryBatch(ReplicatorError):
+    """The batch met a deadlock or a lock timeout; it was rolled back and may be written again."""
+
+    retry = True
+
+
+class _Mismatch(Exception):
+    """A statement did not do what must come of it."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Consecutive transactions that become one transaction of the target.
+
+    ``checkpoint`` is the state after the last of them. ``statements`` are planned ahead; they can be planned again from ``txns``.
+    """
+
+    index: int = 0
+    txns: list[Txn] = field(default_factory=list)
+    planner: Planner = field(default_factory=Planner)
+    statements: list[Statement] = field(default_factory=list)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    origin_time_us: int = 0
+    bytes: int = 0
+    persist: bool = True
+    """False: nothing to write, only a position that moved on."""
+    footprint: Footprint = field(default_factory=Footprint)
+    disrupted: bool = False
+
+    def depends_on(self, other: Batch) -> bool:
+        """Whether this batch must not start before the other is committed."""
+        return self.footprint.meets(other.footprint)
+
+
+class Plans:
+    """Plans by table map; shared by all writers of an applier."""
+
+    def __init__(self, stream: StreamConfig, targets: Targets) -> None:
+        self._stream = stream
+        self.targets = targets
+        self.flavor = ""
+        """Of the origin's server; set before the first transaction."""
+        self._plans: dict[bytes, TablePlan | None] = {}
+        self._version = -1
+        self._lock = threading.Lock()
+        detect = stream.apply.detect or stream.pair.detect
+        self._detect = detect
+
+    def of(self, table_maps: Sequence[bytes]) -> list[TablePlan | None]:
+        """One plan for each table map; raises ApplyError where the target has no such table or column."""
+        with self._lock:
+            if self._version != self.targets.version:
+                self._plans.clear()
+                self._version = self.targets.version
+            plans = []
+            for body in table_maps:
+                if body not in self._plans:
+                    self._plans[body] = self._make(body)
+                plans.append(self._plans[body])
+            return plans
+
+    def forget(self) -> None:
+        """The target's tables may have changed: ask again."""
+        with self._lock:
+            self.targets.forget()
+
+    def target_name(self, schema: str, table: str) -> tuple[str, str]:
+        """What an origin's table is called at the target."""
+        return self._stream.mapping.target_table(schema, table)
+
+    def _make(self, body: bytes) -> TablePlan | None:
+        table_map = parse_table_map(body, self.flavor)
+        schema, name = self.target_name(table_map.schema, table_map.table)
+        target = self.targets.find(schema, name)
+        if target is None:
+            raise ApplyError(
+                f"target_table_missing: the target has no table {qualified(schema, name)}",
+                where=f"site {self._stream.target.name}",
+                remedy="create the table at the target as it is at the origin (or exclude it from the pair), then `replicator resume`",
+            )
+        return make_plan(body, self.flavor, target, full=self._full(table_map))
+
+    def _full(self, table_map: TableMap) -> bool:
+        if self._detect is not None:
+            return self._detect == "full"
+        if self._stream.pair.mode == "bidirectional":
+            return True
+        return bool(self._stream.policies.needs_full((table_map.schema, table_map.table)))
+
+
+class Writer:
+    """One slot: a session in a transaction, between ``execute`` and ``commit`` or ``rollback``."""
+
+    def __init__(
+        self, session: Session, slot: int, fence: Fence, plans: Plans, resolver: Resolver, reporter: Reporter
+    ) -> None:
+        self.session = session
+        self.slot = slot
+        self._fence = fence
+        self._plans = plans
+        self._resolver = resolver
+        self._quarantine = resolver.quarantine
+        self._reporter = reporter
+        self._depth = 0
+        self.packet_bytes = min(_PACKET_BYTES, session.max_packet // 2)
+
+    @property
+    def limits(self) -> StatementLimits:
+        """How large statements may be."""
+        return StatementLimits(bytes=min(1 << 20, self.packet_bytes))
+
+    def execute(self, batch: Batch, *, disrupt: Callable[[], None]) -> None:
+        """Write the batch, leaving the transaction open; ``disrupt`` is called before anything unforeseen is written.
+
+        Raises RetryBatch (rolled back), FencedError, ConflictHalt, ApplyError, DatabaseError.
+        """
+        self._quarantine.refresh(self.session)
+        held = any(self._quarantine.touched_by(segment.changes) for segment in batch.planner.segments)
+        try:
+            self._run([] if held else batch.statements, self._opening(batch.checkpoint))
+        except (_Mismatch, ServerError) as error:
+            self._judge(error)
+            disrupt()
+            self._reporter.count("fallbacks")
+            self._run_sql(b"ROLLBACK TO SAVEPOINT b;SET foreign_key_checks=1")
+            self._split(batch.txns)
+        if held:
+            disrupt()
+            for txn in batch.txns:
+                self._resolve(txn)
+
+    def begin(self, checkpoint: Checkpoint) -> None:
+        """Open a transaction that holds only the checkpoint yet; ``part`` adds to it."""
+        try:
+            self._run([], self._opening(checkpoint))
+        except ServerError as error:
+            self._judge(error)
+            raise
+
+    def _opening(self, checkpoint: Checkpoint) -> bytes:
+        fence = self._fence.statement(self.slot, checkpoint)
+        return b"ROLLBACK;SET foreign_key_checks=1;BEGIN;" + fence + b";SAVEPOINT b"
+
+    def part(self, txn: Txn) -> None:
+        """Write a part of a large transaction into the open transaction."""
+        try:
+            self._run(self._plan([txn]), b"SAVEPOINT b")
+        except (_Mismatch, ServerError) as error:
+            self._judge(error)
+            self._reporter.count("fallbacks")
+            self._run_sql(b"ROLLBACK TO SAVEPOINT b;SET foreign_key_checks=1")
+            self._resolve(txn)
+
+    def commit(self) -> None:
+        """Make it visible. Raises DatabaseError where the outcome is not known."""
+        self.session.run(b"COMMIT")
+
+    def rollback(self) -> None:
+        """Give everything up since ``execute``."""
+        self._quarantine.forget()
+        self.session.run(b"ROLLBACK;SET foreign_key_checks=1")
+
+    def _plan(self, txns: Sequence[Txn]) -> list[Statement]:
+        planner = Planner()
+        for txn in txns:
+            planner.add(self._plans.of(txn.table_maps), txn.events)
+        return planner.statements(self.limits)
+
+    def _split(self, txns: list[Txn]) -> None:
+        """Write what did not fit as a whole in halves."""
+        if len(txns) == 1:
+            self._resolve(txns[0])
+            return
+        middle = len(txns) // 2
+        for half in (txns[:middle], txns[middle:]):
+            self._depth += 1
+            name = b"s%d" % self._depth
+            try:
+                self._run(self._plan(half), b"SAVEPOINT " + name)
+            except (_Mismatch, ServerError) as error:
+                self._judge(error)
+                self._run_sql(b"ROLLBACK TO SAVEPOINT " + name + b";SET foreign_key_checks=1")
+                self._split(half)
+            finally:
+                self._depth -= 1
+
+    def _resolve(self, txn: Txn) -> None:
+        try:
+            self._resolver.resolve(self.session, txn)
+        except ServerError as error:
+            self._judge(error)
+            raise
+        except ConflictHalt as halt:
+            self.rollback()
+            if halt.entry:
+                self.session.run(halt.entry + b";COMMIT")
+            raise
+
+    def _run(self, statements: Sequence[Statement], opening: bytes) -> None:
+        """Send statements in packets of bounded size; the opening's last UPDATE is the fence."""
+        at = 0
+        first = True
+        while first or at < len(statements):
+            parts = [opening] if first else []
+            size, start = 0, at
+            while at < len(statements) and (at == start or size + len(statements[at].sql) < self.packet_bytes):
+                parts.append(statements[at].sql)
+                size += len(statements[at].sql)
+                at += 1
+            packet = b";".join(parts)
+            if len(packet) >= self.session.max_packet:
+                raise ApplyError(
+                    f"a row needs a statement of {len(packet)} bytes, and the target takes {self.session.max_packet}",
+                    where=f"slot {self.slot}",
+                    remedy="raise max_allowed_packet at the target to at least twice the origin's, then `replicator resume`",
+                )
+            outcomes = self.session.run(packet)
+            if first:
+                skip = opening.count(b";") + 1
+                if opening.startswith(b"ROLLBACK;") and outcomes[3].affected != 1:
+                    self.session.run(b"ROLLBACK")
+                    raise self._fence.lost()
+                outcomes = outcomes[skip:]
+                first = False
+            for statement, outcome in zip(statements[start:at], outcomes, strict=True):
+                _check(statement, outcome)
+
+    def _run_sql(self, sql: bytes) -> None:
+        try:
+            self.session.run(sql)
+        except ServerError as error:
+            self._judge(error)
+            raise
+
+    def _judge(self, error: Exception) -> None:
+        """Raise what has nothing to do with the data; return where a closer look may mend it."""
+        if not isinstance(error, ServerError):
+            return
+        if error.errno in _TRY_AGAIN or (error.errno == 1305 and "SAVEPOINT" in error.message):
+            self.rollback()
+            raise RetryBatch(f"a batch met a lock: {error.message}", where=error.where) from error
+        if error.errno in _CONNECTION:
+            raise error
+        if error.errno in _STALE:
+            self._plans.forget()
+
+
+def _check(statement: Statement, outcome: Outcome) -> None:
+    expect = statement.expect
+    if expect.affected is not None and outcome.affected != expect.affected:
+        raise _Mismatch
+    if expect.rows is not None and (outcome.rows is None or frozenset(outcome.rows) != expect.rows):
+        raise _Mismatch
