@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr
 
+from conflict import Policies
+
 from .config_conflicts import parse_conflicts
 from .config_flows import Flow, check_flows, check_streams, direct_sites, flows_of, stream_filters
 from .config_mapping import Mapping, Mask, RowFilter, TableMapping
@@ -65,7 +67,7 @@ class StreamConfig:
     apply: Apply
     source: SourceSettings
     mapping: Mapping
-    policies: Any
+    policies: Policies
     direct: frozenset[str]
     """Sites whose own transactions this flow must not carry: the target, and those that have a flow of their own to it."""
     site_priorities: dict[str, int]
@@ -135,9 +137,12 @@ class Config(Model):
         return self.site(site).http or self.http
 
 
-def load_config(path: Path) -> Config:
-    """Read and check the file; raises ConfigError with every problem, one a line as ``file:line: key: ...``."""
-    document = read_document(path)
+def load_config(path: Path, *, text: str | None = None) -> Config:
+    """Read and check the file; raises ConfigError with every problem, one a line as ``file:line: key: ...``.
+
+    With ``text`` the file's content is given, and only its place counts.
+    """
+    document = read_document(path, text)
     problems = list(document.problems)
     config = validate(Config, document, problems)
     sites = _site_names(document.data)

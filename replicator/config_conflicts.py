@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
+
+from conflict import Policies, PolicyError, parse_policies
 
 from .config_yaml import Key, Problem
 
 __all__ = ["parse_conflicts"]
 
 
-def parse_conflicts(key: Key, raw: dict[str, Any], problems: list[Problem]) -> Any:
-    """The parsed policies; what is wrong with them goes to ``problems``."""
-    if importlib.util.find_spec("conflict.policy") is None:
-        return None
-    raise NotImplementedError
+def parse_conflicts(key: Key, raw: dict[str, Any], problems: list[Problem]) -> Policies:
+    """The parsed policies; what is wrong with them, at its place below ``key``, goes to ``problems``."""
+    try:
+        return parse_policies(raw)
+    except PolicyError as error:
+        problems.extend(Problem((*key, *found.path), found.what, found.remedy) for found in error.problems)
+        return Policies()

@@ -70,10 +70,10 @@ for _tag, _pattern, _first in (
     )
 
 
-def read_document(path: Path) -> Document:
-    """Read ``path``; raises ConfigError where it cannot be read or is no YAML at all."""
+def read_document(path: Path, text: str | None = None) -> Document:
+    """Read ``path`` (or its content as given); raises ConfigError where it cannot be read or is no YAML at all."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8") if text is None else text
     except OSError as error:
         raise ConfigError(
             f"cannot read the configuration: {error.strerror}", where=str(path), remedy="name an existing file with -c"
