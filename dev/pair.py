@@ -66,7 +66,7 @@ class Pair:
     ``options`` are keys of the pair in the configuration (``tables``, ``ddl``, ``conflicts``, ``apply``…). ``schemas`` are
     created at both sites, and are what ``tables`` includes unless given. A stream starts where the origin is now, so that
     a pair on shared servers reads nothing of its predecessors; ``start`` says otherwise. ``bootstrap`` gives a site its
-    own way to Kafka (a proxy's).
+    own way to Kafka (a proxy's). ``also_grant`` names more databases that it may write, which need not exist.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Pair:
         site_options: Mapping[str, Mapping[str, Any]] | None = None,
         bootstrap: Mapping[str, str] | None = None,
         west_kafka: KafkaServer | None = None,
+        also_grant: Sequence[str] = (),
         create: bool = True,
     ) -> None:
         self.folder = folder
@@ -102,7 +103,8 @@ class Pair:
         self._marks = 0
         folder.mkdir(parents=True, exist_ok=True)
         if create:
-            self._prepare()
+            for server in self.servers.values():
+                prepare_server(server, self.schemas, also_grant)
         self._start = start or self._position(origin) or "earliest"
         self._write()
 
@@ -372,10 +374,6 @@ class Pair:
 
     # Preparation
 
-    def _prepare(self) -> None:
-        for server in self.servers.values():
-            prepare_server(server, self.schemas)
-
     def _write(self) -> None:
         for site in SITES:
             (self.folder / f"{site}.secret").write_text(PASSWORD + "\n")
@@ -440,12 +438,12 @@ class Pair:
 _PROGRAM = (str(Path(sys.executable).parent / "replicator"),)
 
 
-def prepare_server(server: DatabaseServer, schemas: Sequence[str]) -> None:
+def prepare_server(server: DatabaseServer, schemas: Sequence[str], also_grant: Sequence[str] = ()) -> None:
     """Create the replicator's user with its grants on ``schemas``, the schema ``replicator`` and ``schemas`` themselves."""
     account = f"'{USER}'@'{HOST}'"
     statements = [f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '{PASSWORD}'"]
     statements += [f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4" for name in ("replicator", *schemas)]
-    statements += grants(server.flavor, account, schemas)
+    statements += grants(server.flavor, account, [*schemas, *also_grant])
     with server.connect(autocommit=True) as connection, connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)

@@ -1,0 +1,10 @@
+SET GLOBAL log_bin_compress = ON;
+SET GLOBAL log_bin_compress_min_len = 10;
+INSERT INTO t VALUES (1, REPEAT('a', 1000), 1), (2, REPEAT('b', 500), 2), (3, REPEAT('c', 500), 3);
+UPDATE t SET v = REPEAT('x', 800), n = n + 1;
+CREATE TABLE long_statement (id INT PRIMARY KEY COMMENT 'a comment that is long enough to be worth compressing, aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa');
+INSERT INTO long_statement VALUES (1);
+DELETE FROM t WHERE id = 2;
+SET GLOBAL log_bin_compress = OFF;
+SET GLOBAL log_bin_compress_min_len = 256;
+INSERT INTO t VALUES (4, 'd', 4);

@@ -1,0 +1,10 @@
+SET SESSION binlog_transaction_compression = ON;
+INSERT INTO t VALUES (1, REPEAT('a', 1000)), (2, 'b');
+START TRANSACTION;
+UPDATE t SET v = 'c' WHERE id = 2;
+INSERT INTO t VALUES (3, REPEAT('d', 900));
+DELETE FROM t WHERE id = 1;
+COMMIT;
+CREATE TABLE during (id INT PRIMARY KEY) SELECT id FROM t;
+SET SESSION binlog_transaction_compression = OFF;
+INSERT INTO t VALUES (4, 'plain');

@@ -1,0 +1,11 @@
+SET NAMES latin1;
+CREATE TABLE client_latin1 (id INT PRIMARY KEY, e ENUM('Ã¤','Ã¶') COMMENT 'Ã¼', v VARCHAR(10) DEFAULT 'Ã©');
+INSERT INTO client_latin1 (id, e) VALUES (1, 'Ã¤');
+SET NAMES utf8mb4;
+CREATE TABLE client_utf8 (id INT PRIMARY KEY, e ENUM('ä','中') CHARACTER SET utf8mb4, v VARCHAR(10) DEFAULT '😀') COMMENT 'é';
+INSERT INTO client_utf8 (id, e) VALUES (1, '中');
+SET character_set_client = utf8mb4, collation_connection = latin1_swedish_ci;
+CREATE TABLE mixed (id INT PRIMARY KEY, v VARCHAR(10) DEFAULT 'ö');
+INSERT INTO mixed (id) VALUES (1);
+SET collation_server = latin1_german1_ci;
+ALTER TABLE mixed ADD COLUMN w VARCHAR(5);

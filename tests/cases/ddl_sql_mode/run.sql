@@ -1,0 +1,14 @@
+SET sql_mode = 'ANSI_QUOTES';
+CREATE TABLE "quoted ""name" ("select" INT PRIMARY KEY, v VARCHAR(10) DEFAULT 'x');
+INSERT INTO "quoted ""name" VALUES (1, 'a');
+ALTER TABLE "quoted ""name" ADD COLUMN "b" INT;
+SET sql_mode = 'NO_BACKSLASH_ESCAPES';
+ALTER TABLE t ADD COLUMN path VARCHAR(20) DEFAULT 'C:\temp\x' COMMENT 'back\slash';
+INSERT INTO t (id) VALUES (1);
+SET sql_mode = '';
+ALTER TABLE t ADD COLUMN d DATE NOT NULL DEFAULT '0000-00-00';
+CREATE TABLE silent (v VARCHAR(70000));
+INSERT INTO t (id) VALUES (2);
+SET sql_mode = 'PIPES_AS_CONCAT';
+ALTER TABLE t ADD COLUMN g VARCHAR(50) AS (path || '!') STORED;
+INSERT INTO t (id) VALUES (3);

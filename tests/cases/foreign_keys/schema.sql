@@ -1,0 +1,7 @@
+-- about: cascades happen once at the target, whether the origin logs them or not
+CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(10), UNIQUE KEY (name));
+CREATE TABLE child (id INT PRIMARY KEY, pid INT, n INT, FOREIGN KEY (pid) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE CASCADE);
+CREATE TABLE grand (id INT PRIMARY KEY, cid INT, FOREIGN KEY (cid) REFERENCES child (id) ON DELETE CASCADE);
+CREATE TABLE soft (id INT PRIMARY KEY, pid INT, FOREIGN KEY (pid) REFERENCES parent (id) ON DELETE SET NULL ON UPDATE SET NULL);
+CREATE TABLE strict (id INT PRIMARY KEY, pname VARCHAR(10), FOREIGN KEY (pname) REFERENCES parent (name));
+CREATE TABLE tree (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) REFERENCES tree (id) ON DELETE CASCADE);

@@ -1,0 +1,11 @@
+INSERT INTO t (id, a, b, name) VALUES (1, 2, 3, 'x'), (2, NULL, 1, NULL), (3, 5, 7, 'é');
+UPDATE t SET a = 10 WHERE id = 1;
+UPDATE t SET b = 100 WHERE id = 3;
+DELETE FROM t WHERE id = 2;
+INSERT INTO first (id, c) VALUES (1, 'a'), (2, 'b');
+UPDATE first SET id = 3 WHERE id = 1;
+INSERT INTO nokey (a) VALUES (1), (1), (2), (NULL);
+DELETE FROM nokey WHERE a = 1 LIMIT 1;
+UPDATE nokey SET a = 9 WHERE a = 2;
+ALTER TABLE t ADD COLUMN g INT AS (a - b) VIRTUAL AFTER id;
+INSERT INTO t (id, a, b, name) VALUES (4, 6, 6, 'y');

@@ -1,0 +1,4 @@
+SELECT n FROM t;
+-- = 500
+SELECT COUNT(*), SUM(n) FROM l;
+-- = 500|125250

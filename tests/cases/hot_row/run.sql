@@ -1,0 +1,3 @@
+INSERT INTO t (id, n) VALUES (1, 0);
+CALL go();
+DROP PROCEDURE go;

@@ -1,0 +1,4 @@
+SELECT HEX(k), n FROM t ORDER BY n;
+-- = 7374726173C39F65|3
+-- = 42|4
+-- = C381|7

@@ -1,0 +1,17 @@
+INSERT INTO t VALUES ('a', 1), ('b', 2), ('straße', 3);
+UPDATE t SET k = 'A' WHERE k = 'a';
+UPDATE t SET k = 'A ' WHERE k = 'a';
+UPDATE t SET k = 'Á', n = 7 WHERE k = 'a';
+DELETE FROM t WHERE k = 'B';
+INSERT INTO t VALUES ('B', 4);
+INSERT INTO u VALUES (1, 'x'), (2, 'y'), (3, 'strasse');
+DELETE FROM u WHERE id = 1;
+INSERT INTO u VALUES (4, 'X');
+START TRANSACTION;
+UPDATE u SET k = 'tmp' WHERE id = 2;
+UPDATE u SET k = 'Y' WHERE id = 4;
+UPDATE u SET k = 'x' WHERE id = 2;
+COMMIT;
+UPDATE u SET k = 'straße' WHERE id = 3;
+INSERT INTO l VALUES ('ä', 1), ('b', 2);
+UPDATE l SET k = 'AE' WHERE k = 'ä';

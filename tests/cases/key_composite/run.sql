@@ -1,0 +1,15 @@
+INSERT INTO c VALUES (1, 'x', '2024-01-01', 1.5, 1), (1, 'x', '2024-01-02', 1.5, 2), (2, 'y', '2024-01-01', -1.5, 3);
+UPDATE c SET n = n + 1 WHERE a = 1;
+UPDATE c SET d = 2.25 WHERE a = 2;
+DELETE FROM c WHERE c = '2024-01-02';
+INSERT INTO p VALUES ('abcdefgh', 'xyz1', 1), ('abcdfgh', 'xyz2', 2), ('abc', 'x', 3);
+UPDATE p SET n = n * 10;
+UPDATE p SET t = 'abcdeXXX' WHERE n = 10;
+DELETE FROM p WHERE n = 30;
+INSERT INTO d VALUES (1, 1, 1), (2, 2, 2), (1, 2, 3);
+UPDATE d SET n = -n;
+DELETE FROM d WHERE a = 2;
+INSERT INTO u VALUES (1, 'abcd'), (2, 'xyz');
+UPDATE u SET v = 'abce' WHERE id = 1;
+DELETE FROM u WHERE id = 1;
+INSERT INTO u VALUES (3, 'abcf');

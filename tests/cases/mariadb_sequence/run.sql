@@ -1,0 +1,4 @@
+INSERT INTO t (n) VALUES (1), (2), (3);
+UPDATE t SET n = n + 1;
+DO NEXTVAL(s);
+INSERT INTO t (n) VALUES (4);

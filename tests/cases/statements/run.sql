@@ -1,0 +1,15 @@
+INSERT INTO a VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c');
+INSERT INTO b SELECT id, n FROM a;
+REPLACE INTO a VALUES (1, 10, 'a'), (4, 4, 'b');
+INSERT IGNORE INTO a VALUES (1, 99, 'zz'), (5, 5, 'e');
+INSERT INTO a VALUES (5, 50, 'x'), (6, 6, 'f') ON DUPLICATE KEY UPDATE n = n + VALUES(n), u = 'dup';
+UPDATE a JOIN b ON a.id = b.id SET a.n = a.n + 100, b.n = b.n - 100;
+DELETE a, b FROM a JOIN b ON a.id = b.id WHERE a.id = 3;
+CALL p(7);
+PREPARE s FROM 'UPDATE b SET n = ? WHERE id = ?';
+SET @n = 5, @i = 2;
+EXECUTE s USING @n, @i;
+UPDATE a SET n = n WHERE id = 1;
+UPDATE a SET n = n + 1, n = n * 2 WHERE id = 4;
+DELETE FROM a WHERE id = 999;
+DROP PROCEDURE p;

@@ -1,0 +1,3 @@
+-- about: a transaction over InnoDB and MyISAM that rolls back keeps what MyISAM could not undo
+CREATE TABLE t (id INT PRIMARY KEY, n INT);
+CREATE TABLE m (id INT PRIMARY KEY, n INT) ENGINE=MyISAM;

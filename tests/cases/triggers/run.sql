@@ -1,0 +1,5 @@
+INSERT INTO t VALUES (1, 1), (2, 2);
+UPDATE t SET n = n + 1 WHERE id = 1;
+DELETE FROM t WHERE id = 2;
+DROP TRIGGER ins;
+INSERT INTO t VALUES (3, 3);

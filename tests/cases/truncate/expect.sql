@@ -1,0 +1,2 @@
+SELECT id, v FROM t;
+-- = 2|e

@@ -1,0 +1,7 @@
+INSERT INTO t (v) VALUES ('a'), ('b');
+TRUNCATE TABLE t;
+INSERT INTO t (v) VALUES ('c');
+TRUNCATE t;
+TRUNCATE $DB.t;
+INSERT INTO t (v) VALUES ('d'), ('e');
+DELETE FROM t WHERE id = 1;

@@ -1,0 +1,2 @@
+-- about: TRUNCATE between row changes, and its AUTO_INCREMENT
+CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(10));

@@ -1,0 +1,1 @@
+SELECT id, LENGTH(l), MD5(l) FROM t ORDER BY id;

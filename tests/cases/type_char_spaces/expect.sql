@@ -1,0 +1,3 @@
+SELECT HEX(v) FROM k ORDER BY n;
+-- = 6120
+-- = 42

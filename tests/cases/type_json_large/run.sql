@@ -1,0 +1,2 @@
+INSERT INTO t SELECT 1, JSON_OBJECT('a', REPEAT('x', 8 * 1024 * 1024), 'b', REPEAT('"', 4 * 1024 * 1024));
+UPDATE t SET j = JSON_SET(j, '$.c', 1);

@@ -1,0 +1,14 @@
+INSERT INTO t VALUES
+  (1, ST_GeomFromText('POINT(1.5 -2.25)'), ST_GeomFromText('POINT(0 0)'), ST_GeomFromText('LINESTRING(0 0,1 1,2 0.1)'),
+   ST_GeomFromText('POLYGON((0 0,10 0,10 10,0 10,0 0),(2 2,4 2,4 4,2 4,2 2))'), ST_GeomFromText('MULTIPOINT(1 1,2 2)'),
+   ST_GeomFromText('MULTILINESTRING((0 0,1 1),(5 5,6 6))'), ST_GeomFromText('MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((5 5,6 5,6 6,5 5)))'),
+   ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 1),LINESTRING(0 0,3 3))')),
+  (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+  (3, ST_GeomFromText('LINESTRING(1e300 -1e-300,0.1 0.2)'), ST_GeomFromText('POINT(1e-5 123456789.123456789)'), NULL, NULL, NULL, NULL, NULL, NULL);
+UPDATE t SET p = ST_GeomFromText('POINT(7 8)'), g = ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))') WHERE id = 3;
+DELETE FROM t WHERE id = 2;
+INSERT INTO i VALUES (1, POINT(1, 2)), (2, POINT(3, 4));
+UPDATE i SET p = POINT(5, 6) WHERE id = 1;
+INSERT INTO nokey VALUES (POINT(1, 1), 1), (POINT(1, 1), 1), (NULL, 2), (POINT(2, 2), 3);
+DELETE FROM nokey WHERE n = 1 LIMIT 1;
+UPDATE nokey SET n = 4 WHERE n = 3;

@@ -1,0 +1,1 @@
+SELECT id, ST_SRID(p), ST_SRID(g) FROM t ORDER BY id;

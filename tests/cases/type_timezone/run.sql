@@ -1,0 +1,17 @@
+SET time_zone = '+05:30';
+INSERT INTO t (id, ts, n) VALUES (1, '2024-06-01 12:00:00', 1);
+SET time_zone = '-11:00';
+INSERT INTO t (id, ts, n) VALUES (2, '2024-06-01 12:00:00.123456', 1);
+SET time_zone = '+13:00';
+INSERT INTO t (id, ts, n) VALUES (3, '2024-06-01 12:00:00', 1);
+UPDATE t SET n = 2 WHERE id = 1;
+SET time_zone = SYSTEM;
+INSERT INTO t (id, ts, n) VALUES (4, NOW(6), 1);
+SET timestamp = 1000000000.654321;
+INSERT INTO t (id, n) VALUES (5, 1);
+UPDATE t SET n = 3 WHERE id = 2;
+SET time_zone = '-08:00';
+ALTER TABLE t ADD COLUMN added TIMESTAMP NOT NULL DEFAULT '2024-06-01 12:00:00';
+SET timestamp = DEFAULT;
+ALTER TABLE t ADD COLUMN stamped DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP;
+INSERT INTO t (id, n) VALUES (6, 1);
