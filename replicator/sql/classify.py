@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ..errors import DecodeError
 from . import tables
+from .alter import alter_table
 from .cursor import Cursor, Draft, Unclear, words
 from .query import query_sources
 from .statement import ObjectRef, Statement, StatementClass, TableRef
@@ -62,6 +63,8 @@ def classify_with(text: bytes, syntax: Syntax, default_schema: str) -> Statement
         destructive=draft.destructive,
         also=frozenset(draft.also - {draft.cls}),
         unrepeatable=draft.unrepeatable,
+        actions=tuple(draft.actions),
+        body=draft.body,
         reason=reason,
     )
 
@@ -116,7 +119,7 @@ def _create(cursor: Cursor, draft: Draft) -> None:
         draft.destructive = replace
         if replace:
             draft.also.add(C.DROP)
-        _no_second(cursor)
+        tables.to_the_end(cursor)
     elif _before_index(cursor):
         tables.create_index(cursor, draft)
     elif _server_wide(cursor, draft, "CREATE") or _accounts(cursor, draft, "CREATE"):
@@ -144,7 +147,7 @@ def _create_sequence(cursor: Cursor, draft: Draft, *, replace: bool, temporary: 
     if replace and not temporary:
         draft.destructive = True
         draft.also.add(C.DROP)
-    _no_second(cursor)
+    tables.to_the_end(cursor)
 
 
 def _with_definer(cursor: Cursor, draft: Draft, verb: str) -> None:
@@ -213,9 +216,12 @@ def _trigger(cursor: Cursor, draft: Draft) -> None:
     table = cursor.table("target")
     cursor.expect("FOR", "EACH", "ROW")
     draft.tables.append(table)
+    if cursor.take_any("FOLLOWS", "PRECEDES"):
+        cursor.name()
     # A trigger lives where its table does, and the server refuses another schema.
     draft.object = ObjectRef(schema or table.schema, name, start, end)
     _some_left(cursor)
+    draft.body = cursor.tokens[cursor.at].start
 
 
 def _some_left(cursor: Cursor) -> None:
@@ -223,29 +229,22 @@ def _some_left(cursor: Cursor) -> None:
         raise Unclear("its body is missing")
 
 
-def _no_second(cursor: Cursor) -> None:
-    while not cursor.done:
-        if cursor.symbol() == ";":
-            raise Unclear(f"a second statement begins {cursor.place()}")
-        cursor.at += 1
-
-
 def _alter(cursor: Cursor, draft: Draft) -> None:
     online = bool(cursor.take_any("ONLINE", "OFFLINE"))
     ignore = bool(cursor.take_any("IGNORE"))
     if cursor.take_any("TABLE", "TABLES"):
-        tables.alter_table(cursor, draft)
+        alter_table(cursor, draft)
     elif cursor.take("SEQUENCE"):
         draft.cls, draft.kind = C.SEQUENCE, "ALTER SEQUENCE"
         draft.if_exists = cursor.if_exists()
         draft.tables.append(cursor.table("target"))
-        _no_second(cursor)
+        tables.to_the_end(cursor)
     elif online or ignore:
         raise Unclear(f"an unknown object stands {cursor.place()}")
     elif cursor.take_any("DATABASE", "SCHEMA"):
         draft.cls, draft.kind = C.DATABASE, "ALTER DATABASE"
         draft.schemas.append(_altered_database(cursor))
-        _no_second(cursor)
+        tables.to_the_end(cursor)
     elif _server_wide(cursor, draft, "ALTER") or _accounts(cursor, draft, "ALTER"):
         pass
     else:
@@ -333,10 +332,10 @@ _SERVER_WIDE = (
 
 
 def _server_wide(cursor: Cursor, draft: Draft, verb: str) -> bool:
-    for words in _SERVER_WIDE:
-        if cursor.take(*words):
+    for what in _SERVER_WIDE:
+        if cursor.take(*what):
             draft.cls = C.SERVER
-            draft.kind = f"{verb} {' '.join(words)}"
+            draft.kind = f"{verb} {' '.join(what)}"
             return True
     return False
 

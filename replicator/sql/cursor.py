@@ -32,6 +32,8 @@ class Draft:
     destructive: bool = False
     also: set[StatementClass] = field(default_factory=set)
     unrepeatable: str = ""
+    actions: list[str] = field(default_factory=list)
+    body: int = -1
 
 
 class Cursor:

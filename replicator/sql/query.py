@@ -12,7 +12,9 @@ from .tokens import Kind
 
 __all__ = ["query_sources"]
 
-_ENDS_FROM = words("WHERE GROUP HAVING ORDER LIMIT UNION EXCEPT INTERSECT MINUS WINDOW FOR LOCK INTO PROCEDURE FETCH OFFSET QUALIFY")
+_ENDS_FROM = words(
+    "WHERE GROUP HAVING ORDER LIMIT UNION EXCEPT INTERSECT MINUS WINDOW FOR LOCK INTO PROCEDURE FETCH OFFSET QUALIFY"
+)
 _JOINS = frozenset({"JOIN", "STRAIGHT_JOIN"})
 
 
@@ -100,4 +102,4 @@ def _common_table(cursor: Cursor, expressions: set[str]) -> None:
                 ahead += 1
             ahead += 1
         if cursor.word(ahead) == "AS" and cursor.symbol(ahead + 1) == "(":
-            expressions.add(token.text.decode("latin-1").strip("`\"").lower())
+            expressions.add(token.text.decode("latin-1").strip('`"').lower())

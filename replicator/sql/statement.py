@@ -85,6 +85,10 @@ class Statement:
     ``rename``; whatever drops tables or partitions is also ``drop``."""
     unrepeatable: str = ""
     """Why running the same text at another server cannot have the same effect; empty if it can."""
+    actions: tuple[str, ...] = ()
+    """What an ALTER TABLE does, in order, as ``ADD COLUMN``; an index or constraint without a name is ``ADD UNNAMED``."""
+    body: int = -1
+    """Where the body of a CREATE TRIGGER begins, in bytes."""
     reason: str = ""
     """Why it is unknown."""
 
