@@ -14,14 +14,17 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from .fingerprint import Fingerprint
+from .fingerprint import Fingerprint, FingerprintQuery, fingerprint, fingerprint_queries
 from .statement import Statement, StatementClass
 from .statement import StatementClass as C
 
 __all__ = [
     "Decision",
+    "FingerprintQuery",
     "Verdict",
     "decide",
+    "fingerprint",
+    "fingerprint_queries",
     "idempotent_errors",
     "rerun_check",
 ]
@@ -43,8 +46,6 @@ class Decision:
     reason: str
     accept: frozenset[int] = frozenset()
 
-
-# --- what the answers say -----------------------------------------------------------------------------------------------
 
 _ANSWERS_TO_NOTHING = (C.UNKNOWN, C.DML, C.SERVER, C.USER, C.TRANSACTION)
 
