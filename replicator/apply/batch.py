@@ -15,8 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import StreamError
 from ..row.decode import rows_flags
-from ..stream.wire import read_events
+from ..stream.wire import EVENT
 from .footprint import Footprint
 from .plan import Image, TablePlan
 from .session import pack_text_row
@@ -83,12 +84,13 @@ class Segment:
     def __init__(self, foreign_key_checks: bool) -> None:
         self.foreign_key_checks = foreign_key_checks
         self.changes: list[Change] = []
-        self._nets: dict[int, _TableNet] = {}
+        self._nets: dict[str, _TableNet] = {}  # by the target table's quoted name
         self._ordered = False
 
     def holds_other_plan(self, plan: TablePlan) -> bool:
         """Whether the same target table is here under another plan (its columns changed in between)."""
-        return any(n.plan is not plan and n.plan.target.quoted == plan.target.quoted for n in self._nets.values())
+        net = self._nets.get(plan.table)
+        return net is not None and net.plan is not plan
 
     def add(self, plan: TablePlan, kind: int, payload: bytes) -> int:
         """Take the changes of one rows event; returns how many."""
@@ -101,9 +103,9 @@ class Segment:
         texts: Sequence[tuple[Any, Any]] = ()
         if wants_texts or lenient:
             texts = plan.texts(kind, payload)
-        net = self._nets.get(id(plan))
+        net = self._nets.get(plan.table)
         if net is None:
-            net = self._nets[id(plan)] = _TableNet(plan)
+            net = self._nets[plan.table] = _TableNet(plan)
         linked = self.foreign_key_checks and bool(plan.target.children or plan.target.parents)
         for i, (before, after) in enumerate(images):
             before_texts, after_texts = texts[i] if texts else (None, None)
@@ -160,8 +162,13 @@ class Planner:
 
         A plan of None leaves that table's changes out. Other events than rows are the caller's business.
         """
-        count = 0
-        for kind, table, payload in read_events(events):
+        count = at = 0
+        end = len(events)
+        while at < end:  # ``read_events`` without its objects: this is the hot path
+            kind, table, length = EVENT.unpack_from(events, at)
+            at += EVENT.size
+            payload = events[at : at + length]
+            at += length
             if kind not in KINDS:
                 continue
             plan = plans[table]
@@ -173,6 +180,8 @@ class Planner:
                 segment = Segment(checks)
                 self.segments.append(segment)
             count += segment.add(plan, kind, payload)
+        if at != end:
+            raise StreamError("an event of a transaction is cut short")
         self.rows += count
         return count
 
@@ -270,7 +279,7 @@ def _check_statements(plan: TablePlan, entries: list[Any], limits: StatementLimi
         in_place = [e for e in entries if e[1] is not None]
         for part in _parts(in_place, limits):
             where = plan.where_keys([plan.key(e[0]) for e in part])
-            sql = b"SELECT 1 FROM %b WHERE %b FOR UPDATE" % (plan.target.quoted.encode(), where)
+            sql = b"SELECT 1 FROM %b WHERE %b FOR UPDATE" % (plan.table.encode(), where)
             yield Statement(sql, Expect(affected=len(part)))
 
 
@@ -367,4 +376,4 @@ def _single_sql(change: Change) -> bytes:
     if change.kind == DELETE:
         return plan.delete_head + where
     assert change.after is not None
-    return b"UPDATE %b SET %b WHERE %b" % (plan.target.quoted.encode(), plan.set_row(change.after), where)
+    return b"UPDATE %b SET %b WHERE %b" % (plan.table.encode(), plan.set_row(change.after), where)

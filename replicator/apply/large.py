@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import DatabaseError
+from ..errors import DatabaseError, StreamError
 from ..stream.reader import LargePart, Txn
-from ..stream.wire import QUERY, event_kinds, read_events, pack_event
+from ..stream.wire import QUERY, event_kinds, pack_event, read_events
 from .checkpoint import Checkpoint
 from .writer import RetryBatch, Writer
 
@@ -67,7 +67,6 @@ class LargeTransaction:
             raise DatabaseError(f"a lock was in the way: {error.what}", where=f"GTID {self._txn.gtid}") from error
         self._worker.pauses.hit("applier:before-commit")
         self._writer.commit()
-        self._ddl.finished(self._txn)
         self._worker.pauses.hit("applier:after-commit")
         self._worker.reporter.count("transactions_applied")
 
@@ -79,10 +78,12 @@ class LargeTransaction:
 
     def _statements(self, item: LargePart) -> bytes:
         """Run the DDL statements of a part, which must come before all rows; returns the rest of its events."""
+        if self._begun:
+            raise StreamError("a statement follows rows in one transaction", where=f"GTID {self._txn.gtid}")
         rest = []
         for event in read_events(item.events):
             if event.type == QUERY:
-                self._ddl.statement(self._txn, self._events, event.payload, rows_follow=True)
+                self._ddl.statement(self._txn, self._events, event.payload)
             else:
                 rest.append(pack_event(event.type, event.table, event.payload))
             self._events += 1

@@ -41,6 +41,8 @@ class TablePlan:
     """The table map as shipped."""
     flavor: str
     target: TargetTable
+    table: str
+    """The target table's quoted name."""
     full: bool
     written: tuple[int, ...]
     """Ordinals of the columns that are written: those that the target has and does not generate."""
@@ -151,7 +153,7 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool) -> T
             raise ApplyError(
                 f"target_column_missing: the target's table has no column {column.name}",
                 where=f"table {target.schema}.{target.name}",
-                remedy=f"add the column at the target, or drop it from the flow with mapping.tables: {{drop_columns: [{column.name}]}}; "
+                remedy=f"add the column at the target, or drop it from the flow (mapping.tables: drop_columns: [{column.name}]); "
                 "then `replicator resume`",
             )
         ordinals[column.name.lower()] = i
@@ -174,6 +176,7 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool) -> T
         body=body,
         flavor=flavor,
         target=target,
+        table=target.quoted,
         full=full,
         written=tuple(written),
         identity=identity,

@@ -17,7 +17,7 @@ from ..errors import ApplyError, ConflictHalt
 from ..row.decode import rows_flags
 from ..stream.reader import Txn
 from ..stream.wire import read_events
-from .batch import DELETE, INSERT, KINDS, NO_FOREIGN_KEY_CHECKS, Change, single
+from .batch import INSERT, KINDS, NO_FOREIGN_KEY_CHECKS, Change
 from .journal import Journal
 from .plan import TablePlan
 from .session import ServerError, Session, text_row
@@ -51,10 +51,11 @@ class Resolver:
         """
         plans = self._plans.of(txn.table_maps)
         checks = True
-        for kind, table, payload in read_events(txn.events):
+        for event in read_events(txn.events):
+            kind, payload = event.type, event.payload
             if kind not in KINDS:
                 continue
-            plan = plans[table]
+            plan = plans[event.table]
             if plan is None:
                 continue
             wanted = not rows_flags(payload) & NO_FOREIGN_KEY_CHECKS
@@ -168,7 +169,7 @@ class Resolver:
                 statements.append(plan.insert_head + plan.row(literals))
             else:
                 where = self._where(change, shape, local.row)
-                statements.append(b"UPDATE %b SET %b WHERE %b" % (plan.target.quoted.encode(), plan.set_row(literals), where))
+                statements.append(b"UPDATE %b SET %b WHERE %b" % (plan.table.encode(), plan.set_row(literals), where))
             if plan.is_lenient(literals):
                 statements.insert(0, b"SET @replicator_mode=@@sql_mode, sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
                 statements.append(b"SET sql_mode=@replicator_mode")

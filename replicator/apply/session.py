@@ -51,7 +51,7 @@ class Session:
     def __init__(self, settings: Mapping[str, Any], *, site: str, lock_wait_s: int = 50) -> None:
         self._where = f"site {site}, {settings.get('host') or settings.get('unix_socket')}:{settings.get('port', '')}"
         try:
-            self._connection: Any = pymysql.connect(
+            connection: Any = pymysql.connect(
                 **{"connect_timeout": 10, **settings},
                 charset="utf8mb4",
                 autocommit=True,
@@ -61,13 +61,14 @@ class Session:
             raise DatabaseError(
                 f"cannot connect: {_secretless(error)}", where=self._where, remedy="check that the database runs, and the grants"
             ) from error
-        self._sock = self._connection._sock
+        self._connection = connection
+        self._sock = connection._sock
         self._sock.settimeout(None)
         self._held = bytearray()
         self._at = 0
-        self.server_version = str(self._connection.get_server_info())
+        self.server_version = str(connection.get_server_info())
         self.mariadb = "mariadb" in self.server_version.lower()
-        self.connection_id = int(self._connection.thread_id())
+        self.connection_id = int(connection.thread_id())
         self.run(
             f"SET NAMES binary, time_zone='+00:00', sql_mode='{SQL_MODE}', autocommit=0, "
             f"innodb_lock_wait_timeout={lock_wait_s}, @replicator_applying=1;"

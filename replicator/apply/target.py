@@ -83,7 +83,7 @@ class Targets:
     def __init__(self, settings: dict[str, Any], site: str) -> None:
         self._settings = settings
         self._site = site
-        self._connection: pymysql.Connection[Any] | None = None
+        self._connection: Any = None
         self._tables: dict[tuple[str, str], TargetTable | None] = {}
         self.version = 0
         """Rises with every ``forget``; plans made with an older one are stale."""

@@ -195,15 +195,25 @@ class Applier:
 
     def _record_end(self, end: RecordEnd) -> None:
         """All of a record was taken: the position is complete, and a restart need not read the record again."""
-        moved = {"position": end.position, "kafka_offset": end.restart_offset, "stream_id": end.state.stream_id}
-        moved |= {"epoch": end.state.epoch, "source_id": end.state.source_id}
+
+        def moved(checkpoint: Checkpoint) -> Checkpoint:
+            state = end.state
+            return replace(
+                checkpoint,
+                position=end.position,
+                kafka_offset=end.restart_offset,
+                stream_id=state.stream_id,
+                epoch=state.epoch,
+                source_id=state.source_id,
+            )
+
         if self._batch.txns:
-            self._batch.checkpoint = replace(self._batch.checkpoint, **moved)
+            self._batch.checkpoint = moved(self._batch.checkpoint)
             return
         if self._large is not None:
             return
         before = self._checkpoint
-        self._checkpoint = replace(before, **moved)
+        self._checkpoint = moved(before)
         save = now_us() - self._saved_us > _SAVE_POSITION_S * 1_000_000 or before.stream_id != self._checkpoint.stream_id
         self._pass_on(save=save)
 

@@ -110,6 +110,10 @@ class Plans:
         """What an origin's table is called at the target."""
         return self._stream.mapping.target_table(schema, table)
 
+    def target_schema(self, schema: str) -> str:
+        """What an origin's database is called at the target."""
+        return self._stream.mapping.target_schema(schema) if schema else ""
+
     def _make(self, body: bytes) -> TablePlan | None:
         table_map = parse_table_map(body, self.flavor)
         schema, name = self.target_name(table_map.schema, table_map.table)
@@ -118,7 +122,8 @@ class Plans:
             raise ApplyError(
                 f"target_table_missing: the target has no table {qualified(schema, name)}",
                 where=f"site {self._stream.target.name}",
-                remedy="create the table at the target as it is at the origin (or exclude it from the pair), then `replicator resume`",
+                remedy="create the table at the target as it is at the origin (or exclude it from the pair), then "
+                "`replicator resume`",
             )
         return make_plan(body, self.flavor, target, full=self._full(table_map))
 

@@ -1,0 +1,254 @@
+"""DDL as a barrier: an intent row first, then the statement as the origin ran it, then the checkpoint.
+
+DDL commits by itself, so the checkpoint cannot be in its transaction. The intent row, committed before, makes up for it: after a
+crash in between, only that very statement is in doubt, and its stored fingerprint tells whether it ran (``sql.rerun``). The
+intent also tells this site's own source that the statement came by replication (connection id and timestamp).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+
+from .. import meta
+from ..context import now_us
+from ..errors import DatabaseError, DdlError
+from ..sql import rerun
+from ..sql.classify import Statement, StatementClass, classify_with
+from ..sql.rewrite import disable_event, expand_comments, guard_trigger, rename_objects, strip_start_transaction
+from ..stream.query import Query, parse_query
+from ..stream.reader import Txn
+from ..stream.wire import QUERY, pack_event, read_events
+from .checkpoint import Checkpoint, Fence
+from .ddl_session import DdlSession
+from .writer import Plans, RetryBatch, Writer
+
+if TYPE_CHECKING:
+    from ..config import StreamConfig
+    from ..context import Worker
+
+__all__ = ["DdlApplier"]
+
+_STRICTEST = ("halt", "ignore", "apply")
+_KEEP_INTENTS_US = 14 * 86_400 * 1_000_000
+_LEFTOVER_WAIT_S = 600.0
+_RETRIES = 20
+
+
+class DdlApplier:
+    """Applies transactions that hold statements; the pipeline is drained before."""
+
+    def __init__(self, stream: StreamConfig, fence: Fence, plans: Plans, writer: Writer, worker: Worker) -> None:
+        self._stream = stream
+        self._fence = fence
+        self._plans = plans
+        self._writer = writer
+        self._worker = worker
+        self._session: DdlSession | None = None
+
+    def apply(self, txn: Txn, checkpoint: Checkpoint) -> None:
+        """Run the transaction's statements, then write its rows (CREATE TABLE … SELECT) with the checkpoint."""
+        rows = []
+        for index, event in enumerate(read_events(txn.events)):
+            if event.type == QUERY:
+                self.statement(txn, index, event.payload)
+            else:
+                rows.append(pack_event(event.type, event.table, event.payload))
+        rest = Txn(txn.sequence, txn.gtid, txn.commit_time_us, txn.site, txn.table_maps, b"".join(rows), txn.epoch)
+        for attempt in range(1, _RETRIES + 1):
+            try:
+                self._writer.begin(checkpoint)
+                if rows:
+                    self._writer.part(rest)
+                break
+            except RetryBatch as error:
+                if attempt == _RETRIES:
+                    raise DatabaseError(f"gave up after {attempt} tries: {error.what}", where=f"GTID {txn.gtid}") from error
+                time.sleep(0.02 * attempt)
+        self._worker.pauses.hit("applier:before-commit")
+        self._writer.commit()
+        self._worker.pauses.hit("applier:after-commit")
+        self._worker.reporter.count("transactions_applied")
+
+    def statement(self, txn: Txn, index: int, payload: bytes) -> None:
+        """Run one statement, once in effect, as the policy for its class says.
+
+        Raises DdlError where the policy halts or the target refuses it; the position stays before it.
+        """
+        query = parse_query(payload, self._plans.flavor)
+        statement = classify_with(query.statement, query.syntax(self._plans.flavor), query.schema)
+        where = f"GTID {txn.gtid}, sequence {txn.sequence}, {statement.kind or 'statement'}"
+        if not self._is_wanted(statement, where):
+            self._worker.log.info("statement ignored by policy", gtid=txn.gtid, kind=statement.kind)
+            self._worker.reporter.count("statements_ignored")
+            return
+        session = self._connect()
+        text = self._as_here(statement, session)
+        here = classify_with(text, statement.syntax, self._plans.target_schema(query.schema))
+        doubt = self._doubt(session, txn, index)
+        if doubt == "done":
+            return
+        accept: frozenset[int] = frozenset()
+        if doubt is None:
+            self._intend(session, txn, index, query, here)
+        else:
+            verdict = self._judge(session, here, doubt, where)
+            if verdict.verdict is rerun.Verdict.RAN:
+                self._finish(session, txn, index)
+                return
+            accept = verdict.accept
+            self._renew(session, txn, index, query)
+        self._worker.pauses.hit("applier:ddl-intent")
+        session.execute(here, query, accept=accept, where=where)
+        self._worker.log.info("statement applied", gtid=txn.gtid, kind=statement.kind)
+        self._worker.reporter.count("statements_applied")
+        self._worker.pauses.hit("applier:ddl-done")
+        self._finish(session, txn, index)
+
+    def close(self) -> None:
+        """Close the connection; safe to call twice."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _is_wanted(self, statement: Statement, where: str) -> bool:
+        """What the policy says; the strictest of the statement's classes counts."""
+        if statement.cls is StatementClass.UNKNOWN:
+            raise DdlError(
+                f"a statement that cannot be classified: {statement.reason}",
+                where=where,
+                remedy="run what it needs at the target by hand, then `replicator skip`",
+            )
+        actions = {cls: self._stream.ddl.action(str(cls)) for cls in statement.classes}
+        action = min(actions.values(), key=_STRICTEST.index)
+        if action == "halt":
+            gates = ", ".join(sorted(f"ddl.{cls}" for cls, a in actions.items() if a == "halt"))
+            raise DdlError(
+                f"a {statement.kind} is held by the policy {gates}: halt",
+                where=where,
+                remedy="look at it with `replicator inspect`; then set the policy to apply and `replicator resume`, or run what "
+                "you want of it by hand and `replicator skip`",
+            )
+        if action == "apply" and statement.unrepeatable:
+            raise DdlError(
+                f"a {statement.kind} cannot be repeated at the target: {statement.unrepeatable}",
+                where=where,
+                remedy="do by hand at the target what it did at the origin, then `replicator skip`",
+            )
+        return action == "apply"
+
+    def _as_here(self, statement: Statement, session: DdlSession) -> bytes:
+        """The text that means at the target what it meant at the origin."""
+
+        def again(text: bytes) -> Statement:
+            return classify_with(text, statement.syntax, statement.default_schema)
+
+        if session.flavor != self._plans.flavor:
+            statement = again(expand_comments(statement))
+        statement = again(strip_start_transaction(statement))
+        if not self._stream.mapping.empty:
+            statement = again(rename_objects(statement, self._plans.target_name, self._plans.target_schema))
+        if statement.cls is StatementClass.TRIGGER and statement.body >= 0:
+            statement = again(guard_trigger(statement))
+        if statement.cls is StatementClass.EVENT and statement.kind != "DROP EVENT":
+            return disable_event(statement)
+        return statement.text
+
+    def _connect(self) -> DdlSession:
+        if self._session is None or not self._session.alive():
+            self._session = DdlSession(self._stream.target)
+        return self._session
+
+    # --- the intent row ---
+
+    def _key(self, txn: Txn, index: int) -> tuple[Any, ...]:
+        return (self._stream.id.flow, self._stream.id.stream, txn.sequence, index)
+
+    def _doubt(self, session: DdlSession, txn: Txn, index: int) -> str | tuple[int, str | None] | None:
+        """None: not begun. "done": it ran. Else the connection that began it, and the fingerprint from before."""
+        rows = session.ask(
+            f"SELECT connection_id, state, fingerprint FROM {meta.DDL_INTENT}"
+            " WHERE flow=%s AND stream=%s AND sequence=%s AND event_index=%s AND gtid=%s",
+            (*self._key(txn, index), txn.gtid),
+        )
+        if not rows:
+            return None
+        connection_id, state, before = rows[0]
+        return "done" if state == "done" else (int(connection_id), before)
+
+    def _intend(self, session: DdlSession, txn: Txn, index: int, query: Query, here: Statement) -> None:
+        fingerprint = self._fingerprint(session, here)
+        now = now_us()
+        session.ask(
+            f"DELETE FROM {meta.DDL_INTENT} WHERE flow=%s AND stream=%s AND state='done' AND started_us<%s",
+            (self._stream.id.flow, self._stream.id.stream, now - _KEEP_INTENTS_US),
+        )
+        session.ask(
+            f"REPLACE INTO {meta.DDL_INTENT} (flow, stream, sequence, event_index, gtid, site, connection_id, statement_time,"
+            " state, fingerprint, statement, started_us) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,'started',%s,%s,%s)",
+            (
+                *self._key(txn, index),
+                txn.gtid,
+                txn.site or self._stream.origin.name,
+                session.connection_id,
+                query.timestamp,
+                fingerprint,
+                here.text,
+                now,
+            ),
+        )
+
+    def _renew(self, session: DdlSession, txn: Txn, index: int, query: Query) -> None:
+        """The statement runs again, on another connection: its own site's source must know that one."""
+        session.ask(
+            f"UPDATE {meta.DDL_INTENT} SET connection_id=%s, statement_time=%s"
+            " WHERE flow=%s AND stream=%s AND sequence=%s AND event_index=%s",
+            (session.connection_id, query.timestamp, *self._key(txn, index)),
+        )
+
+    def _finish(self, session: DdlSession, txn: Txn, index: int) -> None:
+        session.ask(
+            f"UPDATE {meta.DDL_INTENT} SET state='done' WHERE flow=%s AND stream=%s AND sequence=%s AND event_index=%s",
+            self._key(txn, index),
+        )
+        self._plans.forget()
+
+    def _judge(
+        self, session: DdlSession, here: Statement, doubt: str | tuple[int, str | None], where: str
+    ) -> rerun.Decision:
+        """An earlier run began the statement and nobody knows whether it ended: find out."""
+        assert isinstance(doubt, tuple)
+        connection_id, before = doubt
+        deadline = time.monotonic() + _LEFTOVER_WAIT_S
+        while connection_id != session.connection_id and session.ask(
+            "SELECT 1 FROM information_schema.processlist WHERE id=%s AND command<>'Sleep'", (connection_id,)
+        ):
+            if time.monotonic() > deadline or self._worker.stop.wait(0.2):
+                raise DatabaseError("the statement of an earlier run is still running at the target", where=where)
+            self._worker.reporter.tick()
+        decision = rerun.decide(here, before, self._fingerprint(session, here))
+        self._worker.log.warning(
+            "a statement was interrupted", where=where, verdict=str(decision.verdict), reason=decision.reason
+        )
+        if decision.verdict is rerun.Verdict.UNCLEAR:
+            raise DdlError(
+                f"a {here.kind} was interrupted by a crash, and whether it took effect cannot be told: {decision.reason}",
+                where=where,
+                remedy="look at the target: if it took effect, `replicator skip` it; if not, delete its row from "
+                f"{meta.DDL_INTENT} and `replicator resume`",
+            )
+        return decision
+
+    def _fingerprint(self, session: DdlSession, here: Statement) -> str:
+        queries = rerun.fingerprint_queries(here, session.flavor)
+        answers: list[list[tuple[Any, ...]] | None] = []
+        for query in queries:
+            try:
+                answers.append(session.ask(query.sql.decode(), ()))
+            except pymysql.MySQLError as error:
+                if not (query.refusable and error.args and error.args[0] == 1227):
+                    raise DatabaseError(f"cannot describe what a statement changes: {error}", where=here.kind) from error
+                answers.append(None)
+        return rerun.fingerprint(queries, answers)

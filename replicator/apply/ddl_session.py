@@ -1,0 +1,181 @@
+"""A connection for DDL that takes on, for each statement, what the origin's session was set to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+from pymysql.constants import CLIENT
+
+from ..errors import DatabaseError, DdlError
+from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL, quote_name
+from ..row.charsets import charset_name
+from ..sql.classify import Statement
+from ..stream.query import Query
+
+if TYPE_CHECKING:
+    from ..config import Site
+
+__all__ = ["DdlSession", "mode_names"]
+
+_FOREIGN_KEYS_OFF = 1 << 26
+_UNIQUE_CHECKS_OFF = 1 << 27
+_UNKNOWN_DATABASE = 1049
+_CONNECTION_ERRORS = frozenset({1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1205, 1213, 1836, 1927, 2006, 2013, 2014})
+
+_MODES = {
+    0: "REAL_AS_FLOAT",
+    1: "PIPES_AS_CONCAT",
+    2: "ANSI_QUOTES",
+    3: "IGNORE_SPACE",
+    5: "ONLY_FULL_GROUP_BY",
+    6: "NO_UNSIGNED_SUBTRACTION",
+    7: "NO_DIR_IN_CREATE",
+    19: "NO_AUTO_VALUE_ON_ZERO",
+    20: "NO_BACKSLASH_ESCAPES",
+    21: "STRICT_TRANS_TABLES",
+    22: "STRICT_ALL_TABLES",
+    23: "NO_ZERO_IN_DATE",
+    24: "NO_ZERO_DATE",
+    25: "ALLOW_INVALID_DATES",
+    26: "ERROR_FOR_DIVISION_BY_ZERO",
+    29: "HIGH_NOT_PRECEDENCE",
+    30: "NO_ENGINE_SUBSTITUTION",
+    31: "PAD_CHAR_TO_FULL_LENGTH",
+}
+"""Bits of sql_mode in a QUERY event that mean the same at MySQL and MariaDB."""
+
+_MARIADB_MODES = {9: "ORACLE", 32: "EMPTY_STRING_IS_NULL", 33: "SIMULTANEOUS_ASSIGNMENT", 34: "TIME_ROUND_FRACTIONAL"}
+_MYSQL_MODES = {32: "TIME_TRUNCATE_FRACTIONAL"}
+
+
+def mode_names(bits: int, origin: str, target: str) -> str:
+    """The names of sql_mode's bits, for a target of either flavor; what the target does not know is left out."""
+    modes = dict(_MODES)
+    if origin == target:
+        modes |= _MARIADB_MODES if origin == FLAVOR_MARIADB else _MYSQL_MODES
+    return ",".join([name for bit, name in modes.items() if bits >> bit & 1])
+
+
+class DdlSession:
+    """One pymysql connection in autocommit; not thread-safe."""
+
+    def __init__(self, site: Site) -> None:
+        self._where = f"site {site.name}"
+        try:
+            self._connection: Any = pymysql.connect(
+                **{"connect_timeout": 10, **site.database.connect_args()},
+                charset="utf8mb4",
+                autocommit=True,
+                client_flag=CLIENT.FOUND_ROWS,
+            )
+        except (pymysql.MySQLError, OSError) as error:
+            raise DatabaseError(f"cannot connect: {error.args[-1]}", where=self._where) from error
+        mariadb = "mariadb" in self._connection.get_server_info().lower()
+        self.flavor = FLAVOR_MARIADB if mariadb else FLAVOR_MYSQL
+        self.connection_id = int(self._connection.thread_id())
+        self.ask("SET @replicator_applying=1", ())
+        if not mariadb:
+            self.ask("SET SESSION information_schema_stats_expiry=0", ())
+
+    def alive(self) -> bool:
+        """Whether the connection still answers."""
+        try:
+            self._connection.ping(reconnect=False)
+        except pymysql.MySQLError:
+            return False
+        return True
+
+    def ask(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Run one of our own statements."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, values or None)
+            return list(cursor.fetchall())
+
+    def execute(self, statement: Statement, query: Query, *, accept: frozenset[int], where: str) -> None:
+        """Run the origin's statement in its settings. Errors in ``accept``, and the one it had there too, mean success.
+
+        Raises DdlError where the target refuses it, DatabaseError where another try may help.
+        """
+        try:
+            self._take_on(statement, query)
+            self._query(statement.text)
+        except pymysql.MySQLError as error:
+            errno = int(error.args[0]) if error.args and isinstance(error.args[0], int) else 0
+            if errno in accept or (errno and errno == query.error_code):
+                return
+            if errno in _CONNECTION_ERRORS or not errno or isinstance(error, pymysql.err.InterfaceError):
+                raise DatabaseError(f"a {statement.kind} was interrupted: {error.args[-1]}", where=where) from error
+            raise DdlError(
+                f"the target refuses a {statement.kind}: {error.args[-1]} (error {errno})",
+                where=where,
+                remedy="make the target fit and `replicator resume`; or do by hand what it needs and `replicator skip`",
+            ) from error
+        finally:
+            self._own_settings()
+
+    def close(self) -> None:
+        """Close at once; safe to call twice."""
+        self._connection._force_close()
+
+    def _take_on(self, statement: Statement, query: Query) -> None:
+        if statement.default_schema:
+            try:
+                self._query(b"USE " + quote_name(statement.default_schema).encode())
+            except pymysql.MySQLError as error:
+                if not error.args or error.args[0] != _UNKNOWN_DATABASE:
+                    raise  # a statement that qualifies all names needs no default
+        flags = query.flags2 or 0
+        settings = {
+            "timestamp": self._timestamp(query),
+            "foreign_key_checks": str(int(not flags & _FOREIGN_KEYS_OFF)),
+            "unique_checks": str(int(not flags & _UNIQUE_CHECKS_OFF)),
+            "sql_mode": f"'{mode_names(query.sql_mode or 0, query.flavor, self.flavor)}'",
+            "time_zone": f"'{query.time_zone}'" if query.time_zone else "@@global.time_zone",
+            **self._charsets(query),
+        }
+        if query.auto_increment is not None:
+            settings["auto_increment_increment"] = str(query.auto_increment[0])
+            settings["auto_increment_offset"] = str(query.auto_increment[1])
+        self._query(b"SET " + ",".join(f"SESSION {k}={v}" for k, v in settings.items()).encode())
+
+    def _timestamp(self, query: Query) -> str:
+        return f"{query.timestamp}.{query.microseconds or 0:06d}"
+
+    def _charsets(self, query: Query) -> dict[str, str]:
+        """The character sets of the origin's session; a collation that only its flavor knows by the set's default one."""
+        if query.charsets is None:
+            return {}
+        client, connection, server = query.charsets
+        same = query.flavor == self.flavor
+
+        def collation(number: int) -> str:
+            return str(number) if same else self._default_collation(number)
+
+        return {
+            "character_set_client": str(client) if same else f"'{charset_name(client)}'",
+            "collation_connection": collation(connection),
+            "collation_server": collation(server),
+        }
+
+    def _default_collation(self, number: int) -> str:
+        name = charset_name(number)
+        rows = self.ask("SELECT id, collation_name FROM information_schema.collations WHERE id=%s", (number,))
+        if rows and str(rows[0][1]).startswith(f"{name}_"):
+            return f"'{rows[0][1]}'"
+        rows = self.ask("SELECT default_collate_name FROM information_schema.character_sets WHERE character_set_name=%s", (name,))
+        return f"'{rows[0][0]}'" if rows else "@@global.collation_server"
+
+    def _own_settings(self) -> None:
+        try:
+            self._query(
+                b"SET NAMES utf8mb4, SESSION timestamp=DEFAULT, SESSION foreign_key_checks=1, SESSION unique_checks=1,"
+                b" SESSION sql_mode='STRICT_ALL_TABLES'"
+            )
+        except pymysql.MySQLError:
+            self.close()  # it broke; the next use connects anew
+
+    def _query(self, sql: bytes) -> None:
+        """Send bytes as they are: the statement's own character set is none of pymysql's business."""
+        self._connection._execute_command(3, sql)
+        self._connection._read_query_result(unbuffered=False)
