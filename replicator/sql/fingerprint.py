@@ -74,9 +74,7 @@ def _table_queries(schema: str, table: str, flavor: str) -> list[FingerprintQuer
         _query(key, "structure", "TABLES", tables, own, "TABLE_NAME"),
         _query(key, "structure", "COLUMNS", _COLUMNS + shown, own, "ORDINAL_POSITION"),
         _query(key, "structure", "STATISTICS", _INDEXES + indexed, own, "INDEX_NAME, SEQ_IN_INDEX"),
-        _query(
-            key, "structure", "PARTITIONS", _PARTITIONS, own, "PARTITION_ORDINAL_POSITION, SUBPARTITION_ORDINAL_POSITION"
-        ),
+        _query(key, "structure", "PARTITIONS", _PARTITIONS, own, "PARTITION_ORDINAL_POSITION, SUBPARTITION_ORDINAL_POSITION"),
         _query(
             key,
             "structure",
