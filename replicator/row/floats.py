@@ -7,7 +7,7 @@ from __future__ import annotations
 
 __all__ = ["double_literal", "double_text"]
 
-_PLAIN_DIGITS_MAX = 15  # a whole part with more digits is printed with an exponent
+_PLAIN_DIGITS_MAX = 15  # a whole number with more digits is printed with an exponent
 _PLAIN_ZEROS_MAX = 14  # so is a fraction with more zeros behind the point
 
 
@@ -42,7 +42,7 @@ def double_text(number: float) -> bytes:
     # The number is 0.DIGITS * 10 ** point.
     point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
     digits = digits.rstrip("0")
-    if point > _PLAIN_DIGITS_MAX or point < -_PLAIN_ZEROS_MAX:
+    if (point > _PLAIN_DIGITS_MAX and point >= len(digits)) or point < -_PLAIN_ZEROS_MAX:
         tail = f".{digits[1:]}" if len(digits) > 1 else ""
         return f"{sign}{digits[0]}{tail}e{point - 1}".encode()
     if point <= 0:

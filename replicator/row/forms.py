@@ -12,7 +12,10 @@ from typing import Any, Literal
 from ..errors import DecodeError
 from .charsets import BINARY
 from .compressed import column_bytes
+from .decimals import decimal_layout
 from .floats import double_literal, double_text
+from .jsondiff import json_patched
+from .jsontext import json_literal, json_text
 from .temporal import (
     DATE,
     DATE_QUOTED,
@@ -56,7 +59,6 @@ _TEMPORAL_BYTES = {Type.TIMESTAMP: 4, Type.DATETIME: 5, Type.TIME: 3}
 _STRINGS = frozenset({Type.VARCHAR, Type.VAR_STRING, Type.STRING, Type.BLOB})
 _COMPRESSED = frozenset({Type.BLOB_COMPRESSED, Type.VARCHAR_COMPRESSED})
 _RAW = frozenset({Type.GEOMETRY, Type.VECTOR})
-_DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
 _YEARS = [0, *range(1901, 2156)]
 
 NAMESPACE: dict[str, Any] = {
@@ -78,6 +80,9 @@ NAMESPACE: dict[str, Any] = {
     "double_literal": double_literal,
     "double_text": double_text,
     "inflate": column_bytes,
+    "json_literal": json_literal,
+    "json_text": json_text,
+    "json_patched": json_patched,
 }
 """What the expressions refer to."""
 
@@ -97,7 +102,7 @@ def shape(column: Column) -> Shape:
     if kind == Type.DATE:
         return Shape("3s", 3)
     if kind == Type.DECIMAL:
-        return _bytes(_decimal_layout(column)[0])
+        return _bytes(decimal_layout(column.precision, column.decimals)[0])
     if kind == Type.BIT:
         return _bytes((column.bits + 7) // 8)
     if kind in (Type.ENUM, Type.SET):
@@ -143,6 +148,8 @@ def expression(column: Column, mode: Mode, v: str) -> str:
     if kind == Type.TIME:
         text = f"time_text({v}, {column.decimals})"
         return f"b\"'%b'\" % {text}" if mode == "literal" else text
+    if kind == Type.JSON:
+        return f"json_literal({v})" if mode == "literal" else f"json_text({v})"
     if kind in _COMPRESSED:
         v = f"inflate({v})"
     elif kind == Type.STRING and column.charset == BINARY:
@@ -189,20 +196,9 @@ def _timestamp(column: Column, mode: Mode, v: str) -> str:
     return f'({made} if (x := fb({v})) >> {bits} else b"{zero}")'
 
 
-def _decimal_layout(column: Column) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]]:
-    """Size in bytes, then (digits, bytes) of each group of the whole and of the fractional part."""
-    whole, fraction = column.precision - column.decimals, column.decimals
-    groups = [(whole % 9, _DIGIT_BYTES[whole % 9])] if whole % 9 else []
-    groups += [(9, 4)] * (whole // 9)
-    parts = [(9, 4)] * (fraction // 9)
-    if fraction % 9:
-        parts.append((fraction % 9, _DIGIT_BYTES[fraction % 9]))
-    return sum(size for _, size in groups + parts), groups, parts
-
-
 def _decimal(column: Column, v: str) -> str:
     """Groups of nine digits, big-endian; the top bit is the inverted sign, and a negative number's bits are inverted."""
-    size, groups, parts = _decimal_layout(column)
+    size, groups, parts = decimal_layout(column.precision, column.decimals)
     at = 8 * size
     top, ones = 1 << at - 1, (1 << at) - 1
     terms = []

@@ -19,7 +19,9 @@ __all__ = [
     "STAMP_DAY_QUOTED",
     "TIME_OF",
     "TIME_OF_QUOTED",
-    "format_datetime",
+    "format_packed_date",
+    "format_packed_datetime",
+    "format_packed_time",
     "format_time",
 ]
 
@@ -100,21 +102,35 @@ def format_time(raw: bytes, decimals: int) -> bytes:
     if number < 0:
         sign, number = b"-", -number
     whole, fraction = number >> 8 * extra, number & (1 << 8 * extra) - 1
-    hour, minute, second = whole >> 12, whole >> 6 & 63, whole & 63
-    if hour > 838 or minute > 59 or second > 59:
-        raise ValueError("no time")
-    text = b"%b%02d:%02d:%02d" % (sign, hour, minute, second)
+    text = sign + _hms(whole)
     return text + _fraction(fraction, decimals) if decimals else text
 
 
-def format_datetime(packed: int, decimals: int) -> bytes:
-    """A DATETIME of 8 bytes as JSON holds it: the packed date and time, then microseconds in 3 bytes."""
-    text = DAY_OF[packed >> 41] + TIME_OF[packed >> 24 & 0x1FFFF]
-    return text + b".%06d" % (packed & 0xFFFFFF) if decimals else text
+def format_packed_date(number: int) -> bytes:
+    """A DATE as JSON holds it: like a DATETIME at midnight."""
+    return DAY_OF[_DATETIME_SIGN | number >> 41][:-1]
+
+
+def format_packed_datetime(number: int) -> bytes:
+    """A DATETIME as JSON holds it: date and time packed as in a row, then microseconds in 24 bits."""
+    return DAY_OF[_DATETIME_SIGN | number >> 41] + TIME_OF[number >> 24 & 0x1FFFF] + _fraction(number & 0xFFFFFF, 6)
+
+
+def format_packed_time(number: int) -> bytes:
+    """A TIME as JSON holds it: hours, minutes and seconds packed as in a row, then microseconds in 24 bits."""
+    sign, number = (b"-", -number) if number < 0 else (b"", number)
+    return sign + _hms(number >> 24) + _fraction(number & 0xFFFFFF, 6)
+
+
+def _hms(packed: int) -> bytes:
+    hour, minute, second = packed >> 12, packed >> 6 & 63, packed & 63
+    if hour > 838 or minute > 59 or second > 59:
+        raise ValueError("no time")
+    return b"%02d:%02d:%02d" % (hour, minute, second)
 
 
 def _fraction(stored: int, decimals: int) -> bytes:
-    """The fraction is stored in whole bytes, so with an even number of digits."""
+    """In a row the fraction takes whole bytes, so it has an even number of digits there."""
     if decimals & 1:
         stored //= 10
     if stored >= 10**decimals:

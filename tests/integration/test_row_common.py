@@ -1,72 +1,13 @@
-"""Rows as the servers log them: decoded, written again from their literals, and compared by SQL."""
+"""Numbers, bits and byte strings: decoded from the binlog, written again, and compared by SQL."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from row_origin import Session, binlog_end, logged
+from row_origin import Origin, check
 
 from dev import DatabaseServer
-from replicator.model import quote_name
-from replicator.row.convert import literal_of_text, literal_of_value, text_of_value, value_of_text
-from replicator.row.decode import decoder
-from replicator.row.select import select_expr
-from replicator.row.tablemap import parse_table_map
-from replicator.row.types import TableMap
 
 pytestmark = pytest.mark.servers
-
-
-class Origin:
-    """A table `row_test.origin` whose rows are written by SQL, and decoded from the binlog."""
-
-    def __init__(self, server: DatabaseServer, columns: str, options: str = "") -> None:
-        self.server = server
-        self.session = Session(server)
-        for statement in (
-            "DROP DATABASE IF EXISTS row_test",
-            "CREATE DATABASE row_test CHARACTER SET utf8mb4",
-            "USE row_test",
-            f"CREATE TABLE origin (id INT PRIMARY KEY AUTO_INCREMENT, {columns}) {options}",
-        ):
-            self.session.run(statement)
-        self._start = binlog_end(server)
-
-    def rows(self, mode: Any) -> tuple[TableMap, list[tuple[Any, ...]]]:
-        """All rows inserted since the start, in one form."""
-        table_map, images = None, []
-        for event in logged(self.server, self._start):
-            table_map = parse_table_map(event.table_map, self.server.flavor)
-            images += [after for _, after in decoder(table_map, before=mode, after=mode)(event.kind, event.payload)]
-        assert table_map is not None
-        return table_map, images
-
-
-def check(origin: Origin) -> None:
-    """Every row arrives the same in a second table, by literals and by literals made of texts and values."""
-    session = origin.session
-    table_map, literals = origin.rows("literal")
-    _, texts = origin.rows("text")
-    _, values = origin.rows("value")
-    columns = table_map.columns
-    expressions = ", ".join(select_expr(c, quote_name(c.name)) for c in columns)
-    assert session.run(f"SELECT {expressions} FROM origin ORDER BY id") == texts
-    assert [tuple(map(value_of_text, columns, row)) for row in texts] == values
-    assert [tuple(map(text_of_value, columns, row)) for row in values] == texts
-    names = ", ".join(quote_name(c.name) for c in columns)
-    hexes = ", ".join(f"HEX({quote_name(c.name)})" for c in columns)
-    for made in (
-        literals,
-        [tuple(map(literal_of_text, columns, row)) for row in texts],
-        [tuple(map(literal_of_value, columns, row)) for row in values],
-    ):
-        session.run("DROP TABLE IF EXISTS copy")
-        session.run("CREATE TABLE copy LIKE origin")
-        for row in made:
-            session.run(b"INSERT INTO copy (%b) VALUES (%b)" % (names.encode(), b",".join(row)))
-        assert session.run(f"SELECT {hexes} FROM copy ORDER BY id") == session.run(f"SELECT {hexes} FROM origin ORDER BY id")
-        assert session.run(f"SELECT {expressions} FROM copy ORDER BY id") == texts
 
 
 def test_integers(server: DatabaseServer) -> None:
