@@ -11,9 +11,12 @@ move, tables without a key beside foreign keys, values that only a lenient sessi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..errors import StreamError
 from ..row.decode import rows_flags
@@ -26,6 +29,7 @@ __all__ = ["Change", "Expect", "Planner", "Segment", "Statement", "StatementLimi
 
 NO_FOREIGN_KEY_CHECKS = 0x02
 INSERT, UPDATE, DELETE = 0, 1, 2
+_NO_TEXTS: Any = itertools.repeat((None, None))
 KINDS = {23: INSERT, 30: INSERT, 24: UPDATE, 31: UPDATE, 39: UPDATE, 25: DELETE, 32: DELETE}
 
 
@@ -57,25 +61,70 @@ class StatementLimits:
     bytes: int = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One row change: literal images, and the before image's texts where the target is to be compared with it."""
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """One row change: literal images, and the texts of both images."""
 
     plan: TablePlan
     kind: int
     before: Image | None
     after: Image | None
     before_texts: Image | None
-    after_texts: Image | None = None
+    after_texts: Image | None
+
+    @property
+    def lenient(self) -> bool:
+        """Whether it writes a value that a strict session refuses."""
+        return bool(self.plan.lenient) and self.after is not None and self.plan.is_lenient(self.after)
 
 
-@dataclass(slots=True)
 class _TableNet:
     """The net effect on one table: key to [first before image, last after image, first before texts]."""
 
-    plan: TablePlan
-    rows: dict[Any, list[Image | None]] = field(default_factory=dict)
-    unmergeable: bool = False
+    __slots__ = ("plan", "rows", "unmergeable")
+
+    def __init__(self, plan: TablePlan) -> None:
+        self.plan = plan
+        self.rows: dict[Any, list[Any]] = {}
+        self.unmergeable = False
+
+    def insert(self, after: Image) -> None:
+        """A row came."""
+        key = self.plan.key(after)
+        entry = self.rows.get(key)
+        if entry is None:
+            self.rows[key] = [None, after, None]
+        elif entry[1] is None:
+            entry[1] = after
+        else:
+            self.unmergeable = True
+
+    def delete(self, before: Image, texts: Image | None) -> None:
+        """A row went."""
+        key = self.plan.key(before)
+        entry = self.rows.get(key)
+        if entry is None:
+            self.rows[key] = [before, None, texts]
+        elif entry[1] is None:
+            self.unmergeable = True
+        elif entry[0] is None:
+            del self.rows[key]
+        else:
+            entry[1] = None
+
+    def update(self, before: Image, after: Image, texts: Image | None) -> None:
+        """A row changed."""
+        key = self.plan.key(before)
+        if key != self.plan.key(after):
+            self.delete(before, texts)
+            self.insert(after)
+            return
+        entry = self.rows.get(key)
+        if entry is None:
+            self.rows[key] = [before, after, texts]
+        elif entry[1] is None:
+            self.unmergeable = True
+        else:
+            entry[1] = after
 
 
 class Segment:
@@ -83,7 +132,7 @@ class Segment:
 
     def __init__(self, foreign_key_checks: bool) -> None:
         self.foreign_key_checks = foreign_key_checks
-        self.changes: list[Change] = []
+        self._events: list[tuple[TablePlan, int, bytes]] = []
         self._nets: dict[str, _TableNet] = {}  # by the target table's quoted name
         self._ordered = False
 
@@ -94,37 +143,57 @@ class Segment:
 
     def add(self, plan: TablePlan, kind: int, payload: bytes) -> int:
         """Take the changes of one rows event; returns how many."""
+        self._events.append((plan, kind, payload))
         images = plan.literals(kind, payload)
-        what = KINDS[kind]
-        wants_texts = what != INSERT and (plan.full or not plan.identity)
-        lenient = bool(plan.lenient) and any(
-            plan.is_lenient(image) for pair in images for image in pair if image is not None
-        )
-        texts: Sequence[tuple[Any, Any]] = ()
-        if wants_texts or lenient:
-            texts = plan.texts(kind, payload)
         net = self._nets.get(plan.table)
         if net is None:
             net = self._nets[plan.table] = _TableNet(plan)
-        linked = self.foreign_key_checks and bool(plan.target.children or plan.target.parents)
-        for i, (before, after) in enumerate(images):
-            before_texts, after_texts = texts[i] if texts else (None, None)
-            self.changes.append(Change(plan, what, before, after, before_texts, after_texts if lenient else None))
-            if linked and (not plan.identity or plan.needs_order(what, before, after)):
-                self._ordered = True
-            if plan.identity and not self._ordered:
-                _merge(net, before, after, before_texts)
-        if lenient or net.unmergeable:
+        if self._ordered or not plan.identity:
+            self._ordered |= not plan.identity and self._links(plan)
+            return len(images)
+        what = KINDS[kind]
+        if self._needs_order(plan, images):
             self._ordered = True
+        elif what == INSERT:
+            for _, after in images:
+                net.insert(after)
+        else:
+            texts = plan.texts(kind, payload) if plan.full else _NO_TEXTS
+            for (before, after), (before_texts, _) in zip(images, texts, strict=False):
+                if what == UPDATE:
+                    net.update(before, after, before_texts)
+                else:
+                    net.delete(before, before_texts)
+        self._ordered |= net.unmergeable
         return len(images)
+
+    def _needs_order(self, plan: TablePlan, images: Sequence[tuple[Image | None, Image | None]]) -> bool:
+        if plan.lenient and any(i is not None and plan.is_lenient(i) for pair in images for i in pair):
+            return True
+        return self._links(plan) and any(plan.needs_order(before, after) for before, after in images)
+
+    def _links(self, plan: TablePlan) -> bool:
+        return self.foreign_key_checks and bool(plan.target.children or plan.target.parents)
+
+    def changes(self, *, keyless: bool = False) -> Iterator[Change]:
+        """Its changes one by one in the origin's order; with ``keyless`` only those of tables without a key."""
+        for plan, kind, payload in self._events:
+            if keyless and plan.identity:
+                continue
+            images = zip(plan.literals(kind, payload), plan.texts(kind, payload), strict=True)
+            for (before, after), (before_texts, after_texts) in images:
+                yield Change(plan, KINDS[kind], before, after, before_texts, after_texts)
 
     def statements(self, limits: StatementLimits) -> list[Statement]:
         """The SQL of the segment."""
-        body = _ordered(self.changes, limits) if self._ordered else self._fast(limits)
+        body = _ordered(list(self.changes()), limits) if self._ordered else self._fast(limits)
         if self.foreign_key_checks or not body:
             return body
         switch = b"SET foreign_key_checks=%d"
         return [Statement(switch % 0, ANYTHING), *body, Statement(switch % 1, ANYTHING)]
+
+    def _keyless(self) -> bool:
+        return any(not net.plan.identity for net in self._nets.values())
 
     def mark(self, footprint: Footprint) -> None:
         """Count the rows of the segment into a footprint."""
@@ -146,7 +215,7 @@ class Segment:
             deletes[:0] = _delete_statements(net.plan, [*gone, *moved], limits)
             updates += _update_statements(net.plan, changed, limits)
             inserts += _insert_statements(net.plan, [*[e[1] for e in moved], *fresh], limits)
-        keyless = _ordered([c for c in self.changes if not c.plan.identity], limits)
+        keyless = _ordered(list(self.changes(keyless=True)), limits) if self._keyless() else []
         return [*checks, *deletes, *updates, *inserts, *keyless]
 
 
@@ -195,39 +264,6 @@ class Planner:
     def statements(self, limits: StatementLimits) -> list[Statement]:
         """The SQL of all segments in order."""
         return [s for segment in self.segments for s in segment.statements(limits)]
-
-
-def _merge(net: _TableNet, before: Image | None, after: Image | None, before_texts: Image | None) -> None:
-    key = net.plan.key
-    rows = net.rows
-    if before is not None:
-        old = key(before)
-        entry = rows.get(old)
-        if after is not None and key(after) == old:
-            if entry is None:
-                rows[old] = [before, after, before_texts]
-            elif entry[1] is None:
-                net.unmergeable = True
-            else:
-                entry[1] = after
-            return
-        if entry is None:
-            rows[old] = [before, None, before_texts]
-        elif entry[1] is None:
-            net.unmergeable = True
-        elif entry[0] is None:
-            del rows[old]
-        else:
-            entry[1] = None
-    if after is not None:
-        new = key(after)
-        entry = rows.get(new)
-        if entry is None:
-            rows[new] = [None, after, None]
-        elif entry[1] is None:
-            entry[1] = after
-        else:
-            net.unmergeable = True
 
 
 def _split(net: _TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
@@ -331,9 +367,9 @@ def _ordered(changes: Sequence[Change], limits: StatementLimits) -> list[Stateme
     while at < len(changes):
         change = changes[at]
         run = at + 1
-        if change.kind == INSERT and change.after_texts is None:
+        if change.kind == INSERT and not change.lenient:
             while run < len(changes) and changes[run].kind == INSERT and changes[run].plan is change.plan:
-                if changes[run].after_texts is not None:
+                if changes[run].lenient:
                     break
                 run += 1
             statements += _insert_statements(change.plan, [c.after for c in changes[at:run]], limits)
@@ -348,8 +384,9 @@ def single(change: Change) -> list[Statement]:
     plan = change.plan
     sql = _single_sql(change)
     statement = Statement(sql, Expect(affected=1), 1)
-    if change.after_texts is None or change.kind == DELETE:
+    if not change.lenient:
         return [statement]
+    assert change.after_texts is not None
     # An ENUM's index 0 needs a session that is not strict; what then was written is read back and compared.
     strict = b"SET @replicator_mode=@@sql_mode, sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"
     check = plan.select_head + plan.where_row(change.after_texts) + b" LIMIT 1"
@@ -370,7 +407,7 @@ def _single_sql(change: Change) -> bytes:
     conditions = []
     if plan.identity:
         conditions.append(plan.where_keys([plan.key(change.before)]))
-    if change.before_texts is not None:
+    if change.before_texts is not None and (plan.full or not plan.identity):
         conditions.append(plan.where_row(change.before_texts))
     where = b" AND ".join(conditions) + b" LIMIT 1"
     if change.kind == DELETE:

@@ -78,7 +78,7 @@ class DdlApplier:
         Raises DdlError where the policy halts or the target refuses it; the position stays before it.
         """
         query = parse_query(payload, self._plans.flavor)
-        statement = classify_with(query.statement, query.syntax(self._plans.flavor), query.schema)
+        statement = classify_with(query.statement, query.syntax(), query.schema)
         where = f"GTID {txn.gtid}, sequence {txn.sequence}, {statement.kind or 'statement'}"
         if not self._is_wanted(statement, where):
             self._worker.log.info("statement ignored by policy", gtid=txn.gtid, kind=statement.kind)

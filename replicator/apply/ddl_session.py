@@ -63,7 +63,7 @@ class DdlSession:
     def __init__(self, site: Site) -> None:
         self._where = f"site {site.name}"
         try:
-            self._connection: Any = pymysql.connect(
+            connection: Any = pymysql.connect(
                 **{"connect_timeout": 10, **site.database.connect_args()},
                 charset="utf8mb4",
                 autocommit=True,
@@ -71,9 +71,10 @@ class DdlSession:
             )
         except (pymysql.MySQLError, OSError) as error:
             raise DatabaseError(f"cannot connect: {error.args[-1]}", where=self._where) from error
-        mariadb = "mariadb" in self._connection.get_server_info().lower()
+        self._connection = connection
+        mariadb = "mariadb" in connection.get_server_info().lower()
         self.flavor = FLAVOR_MARIADB if mariadb else FLAVOR_MYSQL
-        self.connection_id = int(self._connection.thread_id())
+        self.connection_id = int(connection.thread_id())
         self.ask("SET @replicator_applying=1", ())
         if not mariadb:
             self.ask("SET SESSION information_schema_stats_expiry=0", ())

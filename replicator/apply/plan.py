@@ -122,7 +122,7 @@ class TablePlan:
         at_target = self.target.column(self.map.columns[ordinal].name)
         return at_target is not None and bool(at_target.collation)
 
-    def needs_order(self, kind: int, before: Image | None, after: Image | None) -> bool:
+    def needs_order(self, before: Image | None, after: Image | None) -> bool:
         """Whether this change's effect on other rows, through foreign keys, depends on when it comes."""
         target = self.target
         if before is None or not (target.children or target.parents):

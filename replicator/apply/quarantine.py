@@ -76,6 +76,15 @@ class Quarantine:
         """Whether the change's row, before or after, is held."""
         return bool(self._keys) and not self._keys.isdisjoint(_names(change))
 
+    def confirms(self, session: Session, change: Change) -> bool:
+        """Whether the change's row is still held: an operator may have released it since the keys were read."""
+        names = " OR ".join([f"(table_name={sql_text(t)} AND row_key={sql_text(k)})" for t, k in _names(change)])
+        where = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)} AND state='held' AND ({names})"
+        (outcome,) = session.run(f"SELECT 1 FROM {meta.QUARANTINE} WHERE {where} LIMIT 1 FOR UPDATE".encode())
+        if not outcome.rows:
+            self._stale = True
+        return bool(outcome.rows)
+
     def hold(
         self, session: Session, txn: Txn, change: Change, reason: str, conflict: str | None, current: Row | None
     ) -> None:

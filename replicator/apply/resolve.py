@@ -68,11 +68,18 @@ class Resolver:
         if not checks:
             session.run(b"SET foreign_key_checks=1")
 
+    def retry(self, session: Session, txn: Txn, change: Change) -> None:
+        """Decide one change that was held, as if it came now."""
+        self._decide(session, txn, change)
+
     def _change(self, session: Session, txn: Txn, change: Change) -> None:
-        shape = shape_of(change.plan)
-        if self.quarantine.holds(change):
+        if self.quarantine.holds(change) and self.quarantine.confirms(session, change):
             self.quarantine.hold(session, txn, change, "an earlier change of this row is held", None, None)
             return
+        self._decide(session, txn, change)
+
+    def _decide(self, session: Session, txn: Txn, change: Change) -> None:
+        shape = shape_of(change.plan)
         row_change = RowChange(shape.values(change.before_texts), shape.values(change.after_texts))
         local, others = self._read(session, change, shape)
         decision = decide(

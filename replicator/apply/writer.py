@@ -162,7 +162,7 @@ class Writer:
         Raises RetryBatch (rolled back), FencedError, ConflictHalt, ApplyError, DatabaseError.
         """
         self._quarantine.refresh(self.session)
-        held = any(self._quarantine.touched_by(segment.changes) for segment in batch.planner.segments)
+        held = any(self._quarantine.touched_by(segment.changes()) for segment in batch.planner.segments)
         try:
             self._run([] if held else batch.statements, self._opening(batch.checkpoint))
         except (_Mismatch, ServerError) as error:

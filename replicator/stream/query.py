@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..errors import DecodeError
 from ..model import FLAVOR_MARIADB
+from ..row.charsets import charset_name
 from ..sql.tokens import Syntax
 
 __all__ = ["Query", "parse_query"]
@@ -48,14 +49,15 @@ class Query:
     invoker: tuple[str, str] | None = None
     updated_schemas: tuple[str, ...] = field(default=())
 
-    def syntax(self, charset: str = "utf8mb4") -> Syntax:
-        """How the statement is read; ``charset`` is the name of its character_set_client."""
+    def syntax(self) -> Syntax:
+        """How the statement is read."""
         mode = self.sql_mode or 0
+        charset = charset_name(self.charsets[0]) if self.charsets else None
         return Syntax(
             flavor=self.flavor,
             ansi_quotes=bool(mode & _ANSI_QUOTES),
             no_backslash_escapes=bool(mode & _NO_BACKSLASH_ESCAPES),
-            charset=charset,
+            charset=charset or "utf8mb4",
         )
 
 

@@ -1,0 +1,163 @@
+"""What an operator does with held changes: list them, show one, decide them again, drop them. Used by `replicator quarantine`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .. import meta
+from ..context import Reporter, now_us
+from ..errors import UsageError
+from ..model import Role
+from ..row.convert import literal_of_text
+from ..row.tablemap import parse_table_map
+from ..stream.reader import Txn
+from .batch import Change
+from .journal import sql_text
+from .quarantine import HeldChange, Quarantine
+from .resolve import Resolver
+from .session import Session, text_row
+from .target import Targets
+from .writer import Plans
+
+if TYPE_CHECKING:
+    from ..config import StreamConfig
+
+__all__ = ["Held", "QuarantineDesk"]
+
+_ADMIN_SLOT = 65_535
+"""A checkpoint row of its own marks what is written here as replicated, so that it does not echo. Its sequence stays 0."""
+
+_COLUMNS = (
+    "id, time_us, table_name, row_key, operation, conflict, reason, before_image, after_image, current_row, sequence, gtid, site,"
+    " commit_time_us, state, audit"
+)
+
+
+class Held(msgspec.Struct, frozen=True):
+    """One held change, for people. Images are JSON objects."""
+
+    id: int
+    time_us: int
+    table: str
+    key: str
+    operation: str
+    conflict: str
+    reason: str
+    before: str | None
+    after: str | None
+    current: str | None
+    sequence: int
+    gtid: str
+    site: str
+    commit_time_us: int
+    state: str
+    audit: str | None
+
+
+class QuarantineDesk:
+    """The quarantine of one stream, at its target."""
+
+    def __init__(self, stream: StreamConfig) -> None:
+        self._stream = stream
+        settings = stream.target.database.connect_args()
+        self._session = Session(settings, site=stream.target.name)
+        self._targets = Targets(settings, stream.target.name)
+        self._plans = Plans(stream, self._targets)
+        self._resolver = Resolver(stream, self._plans, Reporter(Role.APPLIER, stream.id), Quarantine(stream))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+        self._targets.close()
+
+    def changes(self, *, state: str = "held") -> list[Held]:
+        """The changes in that state, oldest first; none where nothing was ever held."""
+        return self._read(f"state={sql_text(state)}")
+
+    def show(self, number: int) -> Held:
+        """One change; raises UsageError where there is none of that number."""
+        found = self._read(f"id={number}")
+        if not found:
+            raise UsageError(f"no change {number} is held of {self._stream.id}", remedy="see `replicator quarantine list`")
+        return found[0]
+
+    def retry(self, number: int, by: str) -> int:
+        """Decide a held change, and those queued behind it for the same row, again; returns how many.
+
+        Raises ConflictHalt or ApplyError where one still does not fit: then nothing has changed.
+        """
+        return self._settle(number, "retried", by, write=True)
+
+    def discard(self, number: int, by: str) -> int:
+        """Drop a held change, and those queued behind it for the same row; returns how many."""
+        return self._settle(number, "discarded", by, write=False)
+
+    def _settle(self, number: int, state: str, by: str, *, write: bool) -> int:
+        first = self.show(number)
+        if first.state != "held":
+            raise UsageError(f"the change {number} is {first.state} already", remedy="see `replicator quarantine list`")
+        self._session.run(b"ROLLBACK;BEGIN")
+        try:
+            queue = f"state='held' AND table_name={sql_text(first.table)} AND row_key={sql_text(first.key)} AND id>={number}"
+            held = self._read(queue, lock=True)
+            self._mark(held[0].site)
+            for one in held:
+                if write:
+                    self._again(one)
+                audit = sql_text(f"{state} by {by} at {now_us()} µs")
+                self._session.run(f"UPDATE {meta.QUARANTINE} SET state='{state}', audit={audit} WHERE id={one.id}".encode())
+            self._session.run(b"COMMIT")
+        except BaseException:
+            self._session.run(b"ROLLBACK")
+            raise
+        return len(held)
+
+    def _again(self, one: Held) -> None:
+        (outcome,) = self._session.run(f"SELECT change_data FROM {meta.QUARANTINE} WHERE id={one.id}".encode())
+        (packet,) = outcome.rows or []
+        data = msgspec.msgpack.decode(text_row(packet)[0] or b"", type=HeldChange)
+        self._plans.flavor = data.flavor
+        (plan,) = self._plans.of([data.table_map])
+        if plan is None:
+            return
+        columns = parse_table_map(data.table_map, data.flavor).columns
+
+        def literals(texts: tuple[bytes | None, ...] | None) -> tuple[Any, ...] | None:
+            if texts is None:
+                return None
+            return tuple([literal_of_text(c, text) for c, text in zip(columns, texts, strict=True)])
+
+        change = Change(plan, data.kind, literals(data.before), literals(data.after), data.before, data.after)
+        txn = Txn(one.sequence, one.gtid, one.commit_time_us, one.site, (), b"", 0)
+        self._resolver.retry(self._session, txn, change)
+
+    def _mark(self, site: str) -> None:
+        flow, stream = sql_text(self._stream.id.flow), sql_text(self._stream.id.stream)
+        name = sql_text(site or self._stream.origin.name)
+        self._session.run(
+            f"INSERT INTO {meta.CHECKPOINT} VALUES ({flow},{stream},{_ADMIN_SLOT},'','',0,'',0,'',{name},0,'',0,{now_us()})"
+            f" ON DUPLICATE KEY UPDATE site=VALUES(site), updated_us=VALUES(updated_us)".encode()
+        )
+
+    def _read(self, where: str, *, lock: bool = False) -> list[Held]:
+        own = f"flow={sql_text(self._stream.id.flow)} AND stream={sql_text(self._stream.id.stream)}"
+        sql = f"SELECT {_COLUMNS} FROM {meta.QUARANTINE} WHERE {own} AND {where} ORDER BY id{' FOR UPDATE' if lock else ''}"
+        (outcome,) = self._session.run(sql.encode())
+        return [_held(text_row(packet)) for packet in outcome.rows or []]
+
+
+def _held(row: list[bytes | None]) -> Held:
+    texts = [None if v is None else v.decode() for v in row]
+
+    def number(at: int) -> int:
+        return int(texts[at] or 0)
+
+    def text(at: int) -> str:
+        return texts[at] or ""
+
+    return Held(
+        number(0), number(1), text(2), text(3), text(4), text(5), text(6), texts[7], texts[8], texts[9],
+        number(10), text(11), text(12), number(13), text(14), texts[15],
+    )  # fmt: skip
