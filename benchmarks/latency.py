@@ -1,0 +1,190 @@
+"""``make bench-latency``: from commit at the origin to visible at the target, at several rates.
+
+``python -m benchmarks.latency [--flavor mysql] [--rates 100 500 2000] [--seconds 30] [--native]``. sysbench's
+``oltp_write_only`` runs at the rate; beside it a probe commits a row of its own 50 times a second and notes the time at
+which COMMIT returned. A poller at the target reads the probe's row as fast as it can and notes when it first shows each
+value. Both clocks are this machine's. A poll takes about 0.2 ms, which is the resolution.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from dev import DatabaseServer, DevError, start_kafka
+from dev.judge import compare
+from dev.pair import Pair, prepare_server
+
+from . import native
+from .figures import Watch, position, print_table, save
+from .loads import SCHEMA, sysbench
+from .servers import Servers, disk, say
+
+_FAST = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "2"}
+_PROBES_PER_S = 50
+_TABLE = f"{SCHEMA}.probe"
+
+
+class Probe:
+    """Writes at the origin, watches the target."""
+
+    def __init__(self, origin: DatabaseServer, target: DatabaseServer) -> None:
+        self._origin = origin
+        self._target = target
+        self._committed: dict[int, float] = {}
+        self._seen: dict[int, float] = {}
+        self._stop = threading.Event()
+        self._last = 0
+
+    def run(self, seconds: float) -> list[float]:
+        """Probe for so long; returns the latencies in milliseconds. A probe that the poller missed counts by the next."""
+        watcher = threading.Thread(target=self._watch, daemon=True)
+        watcher.start()
+        with self._origin.connect(autocommit=True) as connection, connection.cursor() as cursor:
+            began = time.monotonic()
+            while time.monotonic() - began < seconds:
+                self._last += 1
+                cursor.execute(f"UPDATE {_TABLE} SET n = {self._last} WHERE id = 1")
+                self._committed[self._last] = time.monotonic()
+                time.sleep(1 / _PROBES_PER_S)
+        watcher.join(60)
+        self._stop.set()
+        if self._last not in self._seen:
+            raise DevError(f"the target never showed the last of {self._last} probes")
+        latencies = []
+        visible = self._seen[self._last]
+        for n in range(self._last, 0, -1):
+            visible = self._seen.get(n, visible)
+            latencies.append(max(0.0, visible - self._committed[n]) * 1000)
+        return latencies
+
+    def _watch(self) -> None:
+        with self._target.connect(autocommit=True) as connection, connection.cursor() as cursor:
+            known = 0
+            while known < self._last or not self._seen:
+                cursor.execute(f"SELECT n FROM {_TABLE} WHERE id = 1")
+                row: Any = cursor.fetchone()
+                now = time.monotonic()
+                for n in range(known + 1, int(row[0]) + 1):
+                    self._seen[n] = now
+                known = max(known, int(row[0]))
+                if self._stop.is_set():
+                    return
+                time.sleep(0.0002)
+
+
+def measure(origin: DatabaseServer, target: DatabaseServer, rate: int, seconds: int, rows: int) -> dict[str, Any]:
+    """Latency under one rate."""
+    with origin.connect(autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {_TABLE} SET n = 0 WHERE id = 1")
+    _await(target, 0)
+    output: list[str] = []
+    load = threading.Thread(
+        target=lambda: output.append(sysbench(origin, "run", rows=rows, rate=rate, seconds=seconds + 2)), daemon=True
+    )
+    load.start()
+    time.sleep(1)
+    latencies = sorted(Probe(origin, target).run(seconds - 1))
+    load.join()
+    done = next((line for line in output[0].splitlines() if "transactions:" in line), "") if output else ""
+    return {
+        "rate": rate,
+        "reached": done.partition("(")[2].partition(" ")[0],
+        "probes": len(latencies),
+        "p50_ms": round(statistics.median(latencies), 2),
+        "p99_ms": round(latencies[int(len(latencies) * 0.99)], 2),
+        "max_ms": round(latencies[-1], 2),
+    }
+
+
+def _await(target: DatabaseServer, value: int, timeout: float = 120) -> None:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        with target.connect() as connection, connection.cursor() as cursor:
+            tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=%s AND table_name='probe'"
+            cursor.execute(tables, SCHEMA)
+            there: Any = cursor.fetchone()
+            if there[0]:
+                cursor.execute(f"SELECT n FROM {_TABLE} WHERE id = 1")
+                row: Any = cursor.fetchone()
+                if row and row[0] == value:
+                    return
+        time.sleep(0.05)
+    raise DevError(f"the target did not show {value} within {timeout:g} s")
+
+
+def main() -> int:
+    """Command line."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
+    options.add_argument("--flavor", default="mysql", choices=["mysql", "mariadb"])
+    options.add_argument("--rates", nargs="+", type=int, default=[100, 500, 2000])
+    options.add_argument("--seconds", type=int, default=30)
+    options.add_argument("--rows", type=int, default=10_000, help="rows in each of sysbench's four tables")
+    options.add_argument("--native", action="store_true", help="measure native replication too")
+    chosen = options.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="latency-", dir=disk()))
+    figures: list[dict[str, Any]] = []
+    try:
+        with ExitStack() as stack:
+            kafka = start_kafka(folder / "kafka", die_with_parent=True)
+            stack.callback(kafka.destroy)
+            servers = Servers(chosen.flavor, folder, stack)
+            origin, target = servers.fresh(**_FAST), servers.fresh(**_FAST)
+            prepare_server(origin, [])
+            start = position(origin)
+            pair = Pair(folder / "pair", origin, target, kafka, name="latency", schemas=[SCHEMA])
+            stack.callback(pair.stop)
+            pair.start()
+            sysbench(origin, "prepare", rows=chosen.rows)
+            with origin.connect(autocommit=True) as connection, connection.cursor() as cursor:
+                cursor.execute(f"CREATE TABLE {_TABLE} (id INT PRIMARY KEY, n INT NOT NULL)")
+                cursor.execute(f"INSERT INTO {_TABLE} VALUES (1, 0)")
+            _await(target, 0)
+            for rate in chosen.rates:
+                watch = Watch({f"p{pid}": pid for site in ("east", "west") for pid in pair.processes(site)})
+                figure = measure(origin, target, rate, chosen.seconds, chosen.rows)
+                seconds, cpu_s, _ = watch.end()
+                figures.append({"system": "replicator", **figure, "cpu_cores": round(cpu_s / seconds, 2)})
+                say(str(figures[-1]))
+            pair.wait(120)
+            differences = pair.differences()
+            if differences:
+                raise DevError("the target differs:\n" + "\n".join(differences))
+            pair.stop()
+            if chosen.native:
+                figures += _native(chosen, origin, servers.fresh(**_FAST), start)
+    except DevError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    head = ("system", "rate", "reached", "probes", "p50_ms", "p99_ms", "max_ms")
+    print_table(head, [[figure[name] for name in head] for figure in figures])
+    save("latency", figures)
+    return 0
+
+
+def _native(chosen: Any, origin: DatabaseServer, replica: DatabaseServer, start: str) -> list[dict[str, Any]]:
+    native.attach(origin, replica, start=start, workers=4)
+    native.await_position(replica, position(origin))
+    figures = []
+    for rate in chosen.rates:
+        figures.append({"system": "native", **measure(origin, replica, rate, chosen.seconds, chosen.rows)})
+        say(str(figures[-1]))
+    native.await_position(replica, position(origin))
+    differences = compare(origin, replica, [f"{SCHEMA}.*"])
+    if differences:
+        raise DevError("the replica differs:\n" + "\n".join(differences))
+    return figures
+
+
+if __name__ == "__main__":
+    sys.exit(main())

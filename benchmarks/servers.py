@@ -1,0 +1,57 @@
+"""Fresh servers for benchmarks, on the disk that servers would use."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from dev import DatabaseServer, start_mariadb, start_mysql
+from dev.cache import REPOSITORY
+
+__all__ = ["QUICK", "Servers", "disk", "execute", "say"]
+
+QUICK = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "0"}
+"""For an origin whose writing is not measured."""
+
+
+class Servers:
+    """Starts servers of one flavor (``mysql``, ``mysql97``, ``mariadb``); the stack destroys what is left of them."""
+
+    def __init__(self, flavor: str, folder: Path, stack: ExitStack) -> None:
+        self.flavor = flavor
+        self._folder = folder / flavor
+        self._stack = stack
+        self._count = 0
+
+    def fresh(self, **options: str) -> DatabaseServer:
+        """One more, with the durable settings of ``dev`` unless ``options`` say otherwise."""
+        self._count += 1
+        folder = self._folder / f"server{self._count}"
+        if self.flavor == "mariadb":
+            server = start_mariadb(folder, server_id=self._count, options=options, die_with_parent=True)
+        else:
+            version: Any = "9.7" if self.flavor == "mysql97" else "8.0"
+            server = start_mysql(folder, server_id=self._count, version=version, options=options, die_with_parent=True)
+        self._stack.callback(server.destroy)
+        return server
+
+
+def execute(server: DatabaseServer, *statements: str) -> None:
+    """Run statements, each committed by itself."""
+    with server.connect(autocommit=True) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def say(text: str) -> None:
+    """Progress goes to standard error, figures to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def disk() -> Path:
+    """Where a benchmark's servers live: beside the caches, never in memory."""
+    folder = REPOSITORY / ".run"
+    folder.mkdir(exist_ok=True)
+    return folder

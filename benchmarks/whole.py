@@ -1,0 +1,149 @@
+"""``make bench``: a load drained from origin to target, ours against native replication, in one run.
+
+``python -m benchmarks.whole [--flavors mysql mariadb mysql97] [--loads W1 W2 …] [--scale 0.01] [--parts]``. Fails (exit 1)
+when origin and target differ, or when W1 on MySQL 8.0 stays below ``ROWS_PER_S_MIN``. ``--parts`` also measures source and
+applier alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from dev import DatabaseServer, DevError, KafkaServer, start_kafka
+from dev.judge import compare
+from dev.pair import prepare_server
+
+from . import native
+from .figures import Run, binlog_bytes, position, print_table, save
+from .loads import LOADS, SCHEMA, Load
+from .ours import Drain, position_mark
+from .servers import QUICK, Servers, disk, execute, say
+
+ROWS_PER_S_MIN = 20_000
+WANTED = {"mysql": 2.0, "mysql97": 1.5, "mariadb": 0.7}
+"""Ours against the better native setting, W1: what the project aims for."""
+_WORKERS = {"mysql": (1, 4), "mysql97": (1, 4), "mariadb": (0, 4)}
+
+
+class Bench:
+    """Measures on servers of one flavor."""
+
+    def __init__(self, flavor: str, folder: Path, kafka: KafkaServer, stack: ExitStack) -> None:
+        self.flavor = flavor
+        self.servers = Servers(flavor, folder, stack)
+        self._folder = folder / flavor
+        self._kafka = kafka
+
+    def measure(self, name: str, scale: float, parts: bool, peers: bool) -> list[Run]:
+        """All systems on one load; raises DevError where a target differs from its origin."""
+        origin = self.servers.fresh(**QUICK)
+        prepare_server(origin, [])
+        start, before = position(origin), binlog_bytes(origin)
+        execute(origin, f"CREATE DATABASE {SCHEMA}")
+        say(f"{self.flavor}: {name} is being written at the origin")
+        load = LOADS[name](origin, scale)
+        position_mark(origin)
+        binlog = binlog_bytes(origin) - before
+        runs = []
+        for kind in ["source+apply", "whole"] if parts else ["whole"]:
+            runs += self._ours(origin, load, start, binlog, kind)
+        until = position(origin)
+        for workers in _WORKERS[self.flavor] if peers else ():
+            replica = self.servers.fresh()
+            run = native.drain(origin, replica, load, start=start, until=until, workers=workers)
+            _must_equal(run.system, compare(origin, replica, [f"{SCHEMA}.*"]))
+            say(f"{self.flavor}: {name}: {run.system}: {run.seconds:.1f} s, {run.rows_per_s:,.0f} rows/s")
+            runs.append(run)
+            replica.destroy()
+        origin.destroy()
+        return runs
+
+    def _ours(self, origin: DatabaseServer, load: Load, start: str, binlog: int, kind: str) -> list[Run]:
+        target = self.servers.fresh()
+        prepare_server(target, [], [SCHEMA])
+        prepare_server(origin, [], [SCHEMA])
+        name = f"{load.name}-{self.flavor}-{kind[:5]}".lower()
+        drain = Drain(self._folder, origin, target, self._kafka, load, start=start, name=name, binlog=binlog)
+        try:
+            runs = [drain.whole()] if kind == "whole" else [drain.source(), drain.apply()]
+            for run in runs:
+                say(f"{self.flavor}: {load.name}: {run.system}: {run.seconds:.1f} s, {run.rows_per_s:,.0f} rows/s")
+            _must_equal(f"replicator, {kind}", drain.differences())
+        finally:
+            drain.close()
+        target.destroy()
+        return runs
+
+
+def _must_equal(system: str, differences: list[str]) -> None:
+    if differences:
+        raise DevError(f"{system}: the target differs from its origin:\n" + "\n".join(differences))
+
+
+def report(runs: list[Run]) -> list[str]:
+    """Print all figures and ratios; returns what is below its bound."""
+    best_native: dict[tuple[str, str], Run] = {}
+    for run in runs:
+        if run.system.startswith("native"):
+            best = best_native.get((run.flavor, run.load))
+            if best is None or run.seconds < best.seconds:
+                best_native[run.flavor, run.load] = run
+    rows = []
+    below = []
+    for run in runs:
+        native_run = best_native.get((run.flavor, run.load))
+        ratio = f"{run.rows_per_s / native_run.rows_per_s:.2f}" if native_run else "-"
+        kafka = f"{run.kafka_bytes / run.binlog_bytes:.2f}" if run.kafka_bytes and run.binlog_bytes else "-"
+        memory = f"{max(run.rss_mib.values()):.0f}" if run.rss_mib else "-"
+        cpu = f"{run.cpu_s / run.row_changes * 1e6:.1f}" if run.cpu_s else "-"
+        figures = (f"{run.seconds:.1f}", f"{run.rows_per_s:,.0f}", f"{run.transactions / run.seconds:,.0f}")
+        rows.append((run.flavor, run.load, run.system, *figures, ratio, cpu, memory, kafka))
+        if run.system == "replicator, whole" and run.load == "W1":
+            if run.flavor == "mysql" and run.rows_per_s < ROWS_PER_S_MIN:
+                below.append(f"W1 on {run.flavor}: {run.rows_per_s:,.0f} rows/s, wanted {ROWS_PER_S_MIN:,}")
+            if native_run and run.rows_per_s < WANTED[run.flavor] * native_run.rows_per_s:
+                rate = run.rows_per_s / native_run.rows_per_s
+                print(f"note: W1 on {run.flavor}: {rate:.2f} of native replication, aimed at {WANTED[run.flavor]}")
+    head = ("flavor", "load", "system", "s", "rows/s", "tx/s", "/native", "CPU s/10^6", "RSS MiB", "Kafka/binlog")
+    print_table(head, rows)
+    return below
+
+
+def main() -> int:
+    """Command line."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks.whole", description=__doc__)
+    options.add_argument("--flavors", nargs="+", default=["mysql", "mariadb"], choices=list(WANTED))
+    options.add_argument("--loads", nargs="+", default=["W1"], choices=list(LOADS))
+    options.add_argument("--scale", type=float, default=1.0)
+    options.add_argument("--parts", action="store_true", help="also measure source and applier alone")
+    options.add_argument("--no-native", action="store_true", help="ours only")
+    chosen = options.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=disk()))
+    runs: list[Run] = []
+    try:
+        with ExitStack() as stack:
+            kafka = start_kafka(folder / "kafka", die_with_parent=True)
+            stack.callback(kafka.destroy)
+            for flavor in chosen.flavors:
+                bench = Bench(flavor, folder, kafka, stack)
+                for name in chosen.loads:
+                    runs += bench.measure(name, chosen.scale, chosen.parts, not chosen.no_native)
+    except DevError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    below = report(runs)
+    save("whole", {"scale": chosen.scale, "runs": [run.document() for run in runs], "below": below})
+    for line in below if chosen.scale == 1.0 else ():
+        print(f"below its bound: {line}", file=sys.stderr)
+    return 1 if below and chosen.scale == 1.0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
