@@ -84,6 +84,7 @@ def _action(cursor: Cursor, draft: Draft) -> C:
         return _tablespace(cursor, draft)
     if word == "TRUNCATE":
         cursor.expect("TRUNCATE", "PARTITION")
+        _names(cursor)
         draft.destructive = True
         draft.also.add(C.TRUNCATE)
         draft.actions.append("TRUNCATE PARTITION")
@@ -103,6 +104,8 @@ def _action(cursor: Cursor, draft: Draft) -> C:
         if cursor.word(1) in ("BY", "PARTITIONING"):
             return C.PARTITION  # its caller notes it
         cursor.at += 2
+        if word != "COALESCE":
+            _names(cursor)
         draft.actions.append(f"{word} PARTITION")
         return C.PARTITION
     if word in _HOW:
@@ -111,6 +114,16 @@ def _action(cursor: Cursor, draft: Draft) -> C:
         draft.actions.append(word if word in ("CHANGE", "MODIFY", "CONVERT") else "OPTION")
         return C.ALTER
     raise Unclear(f"an unknown action stands {cursor.place()}")
+
+
+def _names(cursor: Cursor) -> None:
+    """Pass the names of partitions, with commas between them; REORGANIZE may have none."""
+    cursor.take_any("NO_WRITE_TO_BINLOG", "LOCAL")
+    if cursor.done or cursor.symbol():
+        return
+    cursor.name()
+    while cursor.take_symbol(","):
+        cursor.name()
 
 
 def _add(cursor: Cursor, draft: Draft) -> C:
@@ -179,6 +192,8 @@ def _drop(cursor: Cursor, draft: Draft) -> C:
     if cursor.take("PARTITION"):
         draft.also.add(C.DROP)
         draft.actions.append("DROP PARTITION")
+        cursor.if_exists()
+        _names(cursor)
         return C.PARTITION
     if cursor.sees("SYSTEM", "VERSIONING") or cursor.sees("PERIOD", "FOR"):
         draft.actions.append("OPTION")
@@ -208,7 +223,10 @@ def _tablespace(cursor: Cursor, draft: Draft) -> C:
     draft.actions.append(f"{verb} TABLESPACE")
     draft.destructive = draft.destructive or verb == "DISCARD"
     draft.unrepeatable = _TABLESPACE
-    return C.PARTITION if cursor.word() == "PARTITION" else C.ALTER
+    if not cursor.take("PARTITION"):
+        return C.ALTER
+    _names(cursor)
+    return C.PARTITION
 
 
 def _convert(cursor: Cursor, draft: Draft) -> C:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..model import FLAVOR_MYSQL
 from . import tables
 from .alter import alter_table
 from .cursor import Cursor, Draft, Unclear, words
@@ -94,15 +95,24 @@ def _with_definer(cursor: Cursor, draft: Draft, verb: str) -> None:
         if cursor.sees("RETURNS") and cursor.word(2) == "SONAME":
             draft.cls, draft.object, draft.kind = C.SERVER, None, f"{verb} LOADABLE FUNCTION"
         if verb == "CREATE":
+            _header_name(cursor)
             _some_left(cursor)
     else:
         raise Unclear(f"an unknown object stands {cursor.place()}")
+
+
+def _header_name(cursor: Cursor) -> None:
+    """MySQL writes the head of a logged CREATE VIEW or PROCEDURE anew, in utf8mb4, before a body in the client's encoding."""
+    raw = cursor.tokens[cursor.at - 1].text
+    if cursor.syntax.flavor == FLAVOR_MYSQL and cursor.syntax.codec != "utf-8" and not raw.isascii():
+        raise Unclear(f"its name and its body are in different character sets, utf8mb4 and {cursor.syntax.charset}")
 
 
 def _view(cursor: Cursor, draft: Draft) -> None:
     draft.cls = C.VIEW
     draft.if_exists = cursor.if_not_exists() or cursor.if_exists()
     draft.tables.append(cursor.table("target"))
+    _header_name(cursor)
     if cursor.symbol() == "(":
         cursor.skip_group()
     cursor.expect("AS")

@@ -40,6 +40,8 @@ def query_sources(cursor: Cursor) -> list[TableRef]:
             selects.pop()
             froms.pop()
             cursor.at += 1
+        elif symbol == ";":
+            raise Unclear(f"a second statement begins {cursor.place()}")
         elif symbol == ",":
             cursor.at += 1
             expects = froms[-1]

@@ -42,15 +42,15 @@ def create_table(cursor: Cursor, draft: Draft, *, replace: bool, temporary: bool
     depth = 0
     while not cursor.done:
         symbol, word = cursor.symbol(), cursor.word()
-        depth += (symbol == "(") - (symbol == ")")
         if symbol == ";":
             raise Unclear(f"a second statement begins {cursor.place()}")
         if word in ("SELECT", "WITH", "TABLE", "VALUES") and _is_query(cursor, word, depth):
             draft.unrepeatable = _FILLED
-            mark = cursor.at
             draft.tables.extend(query_sources(cursor))
-            cursor.at = mark + 1
             continue
+        depth += (symbol == "(") - (symbol == ")")
+        if depth < 0:
+            raise Unclear(f"a parenthesis too much {cursor.place()}")
         pass_token(cursor, draft)
     if depth:
         raise Unclear("a parenthesis is never closed")

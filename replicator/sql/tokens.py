@@ -140,6 +140,7 @@ _PAIRS = {
 # Single-byte character sets in which the byte 0xA0 is a space to the server's lexer.
 _NO_BREAK_SPACE = frozenset({"latin1", "latin2", "latin5", "latin7", "greek", "hebrew", "cp1250", "cp1251", "cp1257"})
 
+_NAMES = (Kind.WORD, Kind.NAME)
 _VERSION = re.compile(rb"\d{5,6}")
 _COMMENT_EDGE = re.compile(rb"/\*|\*/")
 
@@ -198,26 +199,25 @@ def tokenize(statement: bytes, syntax: Syntax) -> list[Token]:
             token = Token(Kind.CLOSE, b"*/", at)
             open_comment = False
         else:
+            before = tokens[-1] if tokens else None
             found = None
-            if tokens and tokens[-1].text == b"." and _ends_name(tokens[:-1][-1:], tokens[-1]):
+            if before is not None and before.text == b"." and len(tokens) > 1 and tokens[-2].kind in _NAMES:
                 found = behind_dot.match(statement, at)
-            elif tokens and tokens[-1].text == b"@":
+            elif before is not None and before.text == b"@":
                 found = behind_at.match(statement, at)
-            if found:
+            if found is not None:
                 token = Token(Kind.WORD, found[0], at)
+            elif before is not None and before.kind in _NAMES and statement.startswith(b".", at):
+                token = Token(Kind.SYMBOL, b".", at)  # not the point of a number
             else:
                 found = match(statement, at)
-                assert found is not None and found.lastgroup is not None  # the last alternative takes any byte
+                assert found is not None  # the last alternative takes any byte
                 token = _token(found, at)
         tokens.append(token)
         at = token.end
     if open_comment:
         raise DecodeError("a versioned comment is never closed")
     return tokens
-
-
-def _ends_name(before: list[Token], dot: Token) -> bool:
-    return bool(before) and before[0].kind in (Kind.WORD, Kind.NAME) and before[0].end == dot.start
 
 
 def _token(found: re.Match[bytes], at: int) -> Token:
