@@ -4,8 +4,8 @@ The supervisor calls ``start``, ``read`` and ``reap``; all decisions on restarts
 
 - asked to go on (exit 76): at once;
 - any other end: after a delay that doubles from 0.25 s to 30 s while no run comes to anything;
-- ten crashes in a row (not errors that the worker reported) that came to nothing: the worker is started in hold, stopped
-  with that error, until an operator says `resume`.
+- ten crashes in a row that came to nothing (not errors that the worker reported, and not SIGKILL, which comes from
+  outside): the worker is started in hold, stopped with that error, until an operator says `resume`.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from ..observe.status import ErrorReport, StageStatus, WorkerStatus
 from ..observe.view import WorkerView
 from .worker import EXIT_AGAIN, EXIT_RETRY
 
-__all__ = ["Child", "Command", "Launch", "default_command"]
+__all__ = ["CRASHES_MAX", "Child", "Command", "Launch", "default_command"]
 
 FIRST_DELAY_S = 0.25
 LAST_DELAY_S = 30.0
 CRASHES_MAX = 10
 _SETTLED_S = 2.0
-"""Streaming for so long, or any transaction passed, and a run counts as having come to something."""
+"""Streaming for so long, or with anything that passed, a run counts as having come to something."""
 _LINE_BYTES_MAX = 1 << 22
 
 Command = Callable[["Launch"], Sequence[str]]
@@ -69,7 +69,9 @@ def default_command(launch: Launch) -> list[str]:
 class Child:
     """One worker; only the supervisor's thread calls its methods, any thread may take its ``view``."""
 
-    def __init__(self, stream: StreamConfig, role: Role, command: Command = default_command) -> None:
+    def __init__(
+        self, stream: StreamConfig, role: Role, command: Command = default_command, crashes_max: int = CRASHES_MAX
+    ) -> None:
         self.stream = stream
         self.role = role
         self.restarts = 0
@@ -80,6 +82,7 @@ class Child:
         self.progressed_at = time.monotonic()
         """When its progress last rose, or there was no process that could hang."""
         self._command = command
+        self._crashes_max = crashes_max
         self._log = structlog.get_logger().bind(role=role.value, stream=str(stream.id))
         self._process: subprocess.Popen[bytes] | None = None
         self._held = b""
@@ -161,6 +164,10 @@ class Child:
         self._held = b""
         self._hold = None
         self._ending = False
+        if self._status is not None:  # what the process before it said is history, apart from how far it had come
+            self._status = msgspec.structs.replace(
+                self._status, state=State.STARTING.value, note="starting", pid=self._process.pid, progress=0
+            )
 
     def read(self) -> None:
         """Take the snapshots that have come."""
@@ -184,14 +191,10 @@ class Child:
         last = self._status
         if last is None or status.pid != last.pid or status.progress != last.progress:
             self.progressed_at = now
-        for name, stage in status.stages.items():
-            known = self._stages.get(name)
-            if known is not None and last is not None and status.pid == last.pid and stage.sequence > known.sequence:
-                self._came_to_something = True
-            self._stages[name] = stage
+        self._stages.update(status.stages)
         if status.state == State.STREAMING:
             self._streaming_since = self._streaming_since or now
-            if now - self._streaming_since >= _SETTLED_S:
+            if status.stages or now - self._streaming_since >= _SETTLED_S:
                 self._came_to_something = True
         if status.error is not None:
             self._error = status.error
@@ -232,7 +235,8 @@ class Child:
         if code in (0, EXIT_RETRY) or self._ending:
             self._crashes = 0
             return
-        self._crashes += 1
+        killed = code == -signal.SIGKILL
+        self._crashes += not killed
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
         times = f", {self._crashes} times in a row" if self._crashes > 1 else ""
         self._error = ErrorReport(
@@ -241,10 +245,10 @@ class Child:
             remedy="see the log before this line; out of memory or a defect, if nobody killed it",
             kind="Crash",
             time_us=now_us(),
-            retry=self._crashes < CRASHES_MAX,
+            retry=killed or self._crashes < self._crashes_max,
         )
         self._log.error("crashed", error=self._error.what, next_try_s=round(delay, 2))
-        if self._crashes >= CRASHES_MAX:
+        if not self._error.retry:
             self._hold = self._error
             self._crashes = 0
             self.start_at = 0.0

@@ -23,7 +23,7 @@ from ..model import Role, State
 from ..observe.http import HttpServer
 from ..observe.lag import SiteView
 from ..observe.view import WorkerView
-from .child import Child, Command, default_command
+from .child import CRASHES_MAX, Child, Command, default_command
 from .systemd import Notifier
 
 __all__ = ["Supervisor", "read_config"]
@@ -52,6 +52,7 @@ class Supervisor:
         log_form: str = "auto",
         log_level: str = "info",
         command: Command = default_command,
+        crashes_max: int = CRASHES_MAX,
         notifier: Notifier | None = None,
     ) -> None:
         self.config = config
@@ -62,6 +63,7 @@ class Supervisor:
         self._listen_given = listen is not None
         self._log_form, self._log_level = log_form, log_level
         self._command = command
+        self._crashes_max = crashes_max
         self._notifier = notifier or Notifier()
         self._log = structlog.get_logger().bind(site=site)
         self._children: dict[Key, Child] = {}
@@ -72,7 +74,7 @@ class Supervisor:
         self._fed_at = 0.0
         self._reload_note = ""
         for key, stream in self._wanted(config).items():
-            self._children[key] = Child(stream, key[1], command)
+            self._children[key] = Child(stream, key[1], command, crashes_max)
 
     def views(self) -> list[WorkerView]:
         """All workers as they are now; for other threads."""
@@ -204,7 +206,7 @@ class Supervisor:
         for key, stream in wanted.items():
             child = old.get(key)
             if child is None:
-                child = Child(stream, key[1], self._command)
+                child = Child(stream, key[1], self._command, self._crashes_max)
                 done["started"].append(f"{key[1].value} {key[0]}")
             elif _differs(child.stream, stream) or _wants_config(child):
                 child.stream = stream

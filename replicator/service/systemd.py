@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 __all__ = ["Notifier"]
 
+_SEND_S = 0.2
+
 
 class Notifier:
     """Sends to ``$NOTIFY_SOCKET``; knows the watchdog's interval from ``$WATCHDOG_USEC``."""
@@ -28,6 +30,7 @@ class Notifier:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+                sock.settimeout(_SEND_S)  # a busy systemd must not hold up the loop
                 sock.sendto("\n".join(assignments).encode(), self._address)
         except OSError:
             pass
