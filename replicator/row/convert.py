@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import DecodeError
+from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 from .charsets import BINARY, charset_name
 from .floats import double_literal, double_text
 from .forms import NULL
@@ -92,12 +93,18 @@ def literal_of_text(column: Column, text: bytes | None) -> bytes:
     return quoted(text)
 
 
-def key_literal(column: Column, literal: bytes) -> bytes:
-    """The literal as it is compared with the column in a WHERE clause: by the column's collation, so through its index.
+def key_literal(column: Column, literal: bytes, flavor: str = FLAVOR_MYSQL) -> bytes:
+    """The literal as it is compared with a key column in a WHERE clause of a ``flavor`` server: right, and by the index.
 
-    A plain string literal is binary in our session, and would turn the column's values into bytes before comparing.
+    A plain string literal is binary in our session: the column's values would be made bytes before comparing, which no
+    index helps with. Introduced with the column's character set it is compared by the column's collation. ENUM and SET are
+    compared by label, since MySQL finds nothing by number in ``(a, b) IN (...)``; but by number on MariaDB, which uses
+    no index by label there.
     """
-    if literal == NULL or not column.charset or column.charset == BINARY:
+    if literal == NULL or column.charset in (0, BINARY):
+        return literal
+    numbered = column.type in (Type.ENUM, Type.SET)
+    if numbered and flavor == FLAVOR_MARIADB:
         return literal
     name = charset_name(column.charset)
     if name is None:
@@ -106,9 +113,7 @@ def key_literal(column: Column, literal: bytes) -> bytes:
             where=f"column {column.name}",
             remedy="use one of the collations that the server comes with",
         )
-    if column.type in (Type.ENUM, Type.SET):
-        return b"_%b%b" % (name.encode(), quoted(label(column, int(literal))))
-    return b"_%b%b" % (name.encode(), literal)
+    return b"_%b%b" % (name.encode(), quoted(label(column, int(literal))) if numbered else literal)
 
 
 def label(column: Column, value: int) -> bytes:

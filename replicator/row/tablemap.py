@@ -19,12 +19,12 @@ _SIGNEDNESS, _DEFAULT_CHARSET, _COLUMN_CHARSET, _COLUMN_NAME, _SET_LABELS, _ENUM
 _SIMPLE_PRIMARY_KEY, _PREFIXED_PRIMARY_KEY, _ENUM_SET_DEFAULT_CHARSET, _ENUM_SET_COLUMN_CHARSET = range(8, 12)
 _VISIBILITY, _VECTOR_DIMENSIONS = 12, 13
 
-_NUMERIC = frozenset(
+NUMERIC = frozenset(
     {Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLONG, Type.DECIMAL, Type.FLOAT, Type.DOUBLE, Type.YEAR}
 )
 _BLOBS = frozenset({Type.TINY_BLOB, Type.MEDIUM_BLOB, Type.LONG_BLOB, Type.BLOB})
-_CHARACTER = _BLOBS | {Type.VARCHAR, Type.VAR_STRING, Type.STRING}
-_MARIADB_CHARACTER = _CHARACTER | {Type.GEOMETRY, Type.BLOB_COMPRESSED, Type.VARCHAR_COMPRESSED}
+CHARACTER = _BLOBS | {Type.VARCHAR, Type.VAR_STRING, Type.STRING}
+MARIADB_CHARACTER = CHARACTER | {Type.GEOMETRY, Type.BLOB_COMPRESSED, Type.VARCHAR_COMPRESSED}
 _COMPRESSED = frozenset({Type.BLOB_COMPRESSED, Type.VARCHAR_COMPRESSED})
 _FRACTIONAL = frozenset({Type.TIMESTAMP, Type.DATETIME, Type.TIME})
 _BARE = frozenset({Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLONG, Type.YEAR, Type.DATE})
@@ -118,8 +118,8 @@ def _columns(
     if at != len(metadata):
         raise ValueError("more metadata than columns need")
     reals = [real for real, _ in shapes]
-    unsigned = _bits(fields.get(_SIGNEDNESS, b""), [i for i in range(count) if reals[i] in _NUMERIC])
-    character = _MARIADB_CHARACTER if flavor == FLAVOR_MARIADB else _CHARACTER
+    unsigned = _bits(fields.get(_SIGNEDNESS, b""), [i for i in range(count) if reals[i] in NUMERIC])
+    character = MARIADB_CHARACTER if flavor == FLAVOR_MARIADB else CHARACTER
     charsets = _charsets(fields, _DEFAULT_CHARSET, _COLUMN_CHARSET, [i for i in range(count) if reals[i] in character])
     labelled = [i for i in range(count) if reals[i] in (Type.ENUM, Type.SET)]
     charsets |= _charsets(fields, _ENUM_SET_DEFAULT_CHARSET, _ENUM_SET_COLUMN_CHARSET, labelled)
