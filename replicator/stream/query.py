@@ -102,7 +102,7 @@ class _Variables:
         if self._at != len(self._data):
             raise IndexError("a status variable is cut short")
 
-    def _one(self, code: int) -> None:  # noqa: C901, PLR0912  (one branch a code: a table would hide the lengths)
+    def _one(self, code: int) -> None:
         query = self._query
         if code == 0:
             query.flags2 = self._number(4)
