@@ -97,13 +97,16 @@ class Origin:
             "SET NAMES binary",
         ):
             self.session.run(statement)
-        self._start = binlog_end(server)
+        self.start = binlog_end(server)
 
-    def rows(self, mode: Any, start: tuple[str, int] | None = None) -> tuple[TableMap, list[tuple[Any, ...]]]:
-        """All rows inserted since ``start`` (since the table was made), in one form."""
+    def rows(self, mode: Any, table: str = "origin") -> tuple[TableMap, list[tuple[Any, ...]]]:
+        """All rows inserted into ``table`` since ``start``, in one form."""
         table_map, images = None, []
-        for event in logged(self.server, start or self._start):
-            table_map = parse_table_map(event.table_map, self.server.flavor)
+        for event in logged(self.server, self.start):
+            parsed = parse_table_map(event.table_map, self.server.flavor)
+            if parsed.table != table:
+                continue
+            table_map = parsed
             images += [after for _, after in decoder(table_map, before=mode, after=mode)(event.kind, event.payload)]
         assert table_map is not None
         return table_map, images
@@ -134,12 +137,11 @@ def check(origin: Origin, *, generated: tuple[str, ...] = (), types_in_text: boo
     for made in forms:
         session.run("DROP TABLE IF EXISTS copy")
         session.run("CREATE TABLE copy LIKE origin")
-        start = binlog_end(origin.server)
+        origin.start = binlog_end(origin.server)
         for row in made:
             writer = lenient if any(map(needs_lenient, columns, row)) else session
             writer.run(b"INSERT INTO copy (%b) VALUES (%b)" % (names.encode(), b", ".join([row[i] for i in written])))
         assert session.run(f"SELECT {hexes} FROM copy ORDER BY id") == session.run(f"SELECT {hexes} FROM origin ORDER BY id")
         assert session.run(f"SELECT {expressions} FROM copy ORDER BY id") == texts
-        assert origin.rows("text", start)[1] == texts
-    session.close()
+        assert origin.rows("text", "copy")[1] == texts
     lenient.close()
