@@ -9,14 +9,21 @@ import click
 import yaml
 
 from ..config import Config, load_config
-from .common import config_option, json_option, print_json
+from ..errors import UsageError
+from .common import json_option, print_json
 
 __all__ = ["config", "schema_document"]
 
 
+_file = click.option("-c", "--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
+
+
 @click.group()
-def config() -> None:
+@_file
+@click.pass_context
+def config(context: click.Context, config_path: Path | None) -> None:
     """Look at the configuration."""
+    context.obj = config_path
 
 
 @config.command()
@@ -32,10 +39,14 @@ def schema_document() -> dict[str, Any]:
 
 
 @config.command()
-@config_option
+@_file
 @json_option
-def show(config_path: Path, as_json: bool) -> None:
+@click.pass_obj
+def show(given: Path | None, config_path: Path | None, as_json: bool) -> None:
     """Print the configuration with all defaults filled in and secrets masked, and the streams it makes."""
+    config_path = config_path or given
+    if config_path is None:
+        raise UsageError("-c FILE is needed", remedy="name the configuration file")
     loaded = load_config(config_path)
     document = loaded.model_dump(mode="json", exclude_none=True)
     streams = [

@@ -18,20 +18,16 @@ import click
 
 from .. import __version__
 from ..errors import ReplicatorError
-from .commands import COMMANDS
+from .commands import Commands
 from .common import print_error
 
 __all__ = ["cli", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="replicator")
 def cli() -> None:
     """Keeps a MySQL or MariaDB database in one datacenter in step with one in another."""
-
-
-for _command in COMMANDS:
-    cli.add_command(_command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

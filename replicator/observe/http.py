@@ -8,8 +8,6 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, NoReturn
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from waitress.server import create_server
@@ -17,6 +15,7 @@ from waitress.server import create_server
 from ..config_sites import split_address
 from ..context import now_us
 from ..errors import ReplicatorError
+from .client import fetch_lag
 from .lag import SiteView, lag_document, reasons
 from .metrics import exposition
 from .page import page
@@ -117,8 +116,7 @@ def _refuse(listen: str, error: OSError) -> NoReturn:
 def _who(listen: str) -> str:
     """Who has the address; another daemon of ours says so itself."""
     try:
-        with urlopen(f"http://{listen}/lag", timeout=2) as answer:
-            site = json.loads(answer.read(1 << 20))["site"]
-    except (URLError, OSError, ValueError, KeyError, TypeError):
+        site = fetch_lag(f"http://{listen}", timeout_s=2.0)["site"]
+    except ReplicatorError:
         return "another program listens there"
     return f"a replicator for the site {site} runs there already"

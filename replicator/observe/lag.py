@@ -141,6 +141,7 @@ def _stream(worker: WorkerView, now_us: int) -> dict[str, Any]:
     status = worker.status
     return {
         "stream": worker.stream.stream,
+        "flow": worker.stream.flow,
         "topic": worker.stream.topic,
         "role": worker.role,
         "state": worker.state,

@@ -1,0 +1,101 @@
+"""`replicator conflicts`: the record of conflicts and how they were settled, from the targets' databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pymysql
+
+from .. import meta
+from ..config import StreamConfig
+from ..errors import DatabaseError, UsageError
+from ..observe.lag import utc
+from .common import json_option, print_json, table
+from .scope import scope_options, scoped
+
+__all__ = ["conflicts"]
+
+_COLUMNS = (
+    "id, time_us, conflict, policy, decision, reason, table_name, row_key, operation, before_image, after_image,"
+    " current_row, written_row, sequence, gtid, site, commit_time_us"
+)
+_NOTHING_THERE = (1049, 1146)
+
+
+@click.group()
+@scope_options
+@click.pass_context
+def conflicts(
+    context: click.Context, config_path: Path | None, pair: str | None, flow: str | None, stream: str | None
+) -> None:
+    """Look at the conflicts that were met."""
+    context.obj = (config_path, pair, flow, stream)
+
+
+@conflicts.command(name="list")
+@scope_options
+@click.option("--table", "table_name", help="Only those of this table, SCHEMA.TABLE.")
+@click.option("--type", "kind", help="Only those of this type.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
+@json_option
+@scoped
+def list_conflicts(streams: list[StreamConfig], table_name: str | None, kind: str | None, limit: int, as_json: bool) -> None:
+    """List conflicts, newest first."""
+    where, values = "", []
+    for column, value in (("table_name", table_name), ("conflict", kind)):
+        if value is not None:
+            where += f" AND {column}=%s"
+            values.append(value)
+    found = [row for stream in streams for row in _read(stream, where, values, limit)]
+    found = sorted(found, key=lambda row: -row["time_us"])[:limit]
+    if as_json:
+        print_json(found)
+        return
+    keys = ("id", "stream", "time", "conflict", "table_name", "row_key", "operation", "policy", "decision")
+    heads = ("ID", "STREAM", "TIME", "CONFLICT", "TABLE", "KEY", "CHANGE", "POLICY", "DECISION")
+    click.echo(table(heads, ([row[key] for key in keys] for row in found)) if found else "no conflicts")
+
+
+@conflicts.command()
+@scope_options
+@click.argument("number", type=int)
+@json_option
+@scoped
+def show(streams: list[StreamConfig], number: int, as_json: bool) -> None:
+    """Show one conflict with its row images. They may be confidential."""
+    found = [row for stream in streams for row in _read(stream, " AND id=%s", [number], 1)]
+    if not found:
+        raise UsageError(f"no conflict has the number {number}", remedy="see `replicator conflicts list`")
+    if as_json:
+        print_json(found[0])
+        return
+    for name, value in found[0].items():
+        click.echo(f"{name:<14} {'-' if value is None else value}")
+
+
+def _read(stream: StreamConfig, where: str, values: list[Any], limit: int) -> Iterator[dict[str, Any]]:
+    site = stream.target
+    sql = f"SELECT {_COLUMNS} FROM {meta.CONFLICT_LOG} WHERE flow=%s AND stream=%s{where} ORDER BY id DESC LIMIT %s"
+    args = {**site.database.connect_args(), "connect_timeout": 10, "read_timeout": 60}
+    try:
+        connection = pymysql.connect(**args, charset="utf8mb4", cursorclass=pymysql.cursors.DictCursor)
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql, (stream.id.flow, stream.id.stream, *values, limit))
+            rows = cursor.fetchall()
+    except pymysql.MySQLError as error:
+        if error.args and error.args[0] in _NOTHING_THERE:  # no applier ever ran there
+            return
+        raise DatabaseError(
+            f"cannot read the conflict log: {error}", where=f"site {site.name}", remedy="check that it runs, and the grants"
+        ) from error
+    for row in rows:
+        yield {
+            "id": row["id"],
+            "stream": str(stream.id),
+            "time": utc(row["time_us"]),
+            **{name: value for name, value in row.items() if name != "id"},
+            "committed": utc(row["commit_time_us"]),
+        }
