@@ -1,0 +1,257 @@
+"""``make bench-peers``: W1 on MySQL 8.0 by Debezium (source and JDBC sink), by the loop that mysql-replication's README
+suggests, and by ours, in one run.
+
+``python -m benchmarks.peers [--scale 1]``. Debezium's source and sink are measured one after the other; as its time for the
+whole way the longer of the two is taken, which is less than it would need for both at once on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaProducer
+from pymysqlreplication import BinLogStreamReader
+from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, WriteRowsEvent
+
+from dev import DatabaseServer, DevError, KafkaServer, start_kafka
+from dev.judge import compare
+from dev.pair import prepare_server
+
+from . import debezium
+from .figures import Run, Watch, binlog_bytes, position, print_table, save, topic_bytes
+from .loads import LOADS, SCHEMA, Load
+from .ours import Drain, position_mark
+from .servers import QUICK, Servers, disk, execute, say
+
+_TIMEOUT_S = 3600
+
+
+class Peers:
+    """One origin with W1 in its binlog, and everyone who reads it."""
+
+    def __init__(self, folder: Path, kafka: KafkaServer, stack: ExitStack, scale: float) -> None:
+        self._folder = folder
+        self._kafka = kafka
+        self._servers = Servers("mysql", folder, stack)
+        self.origin = self._servers.fresh(**QUICK)
+        prepare_server(self.origin, [], [SCHEMA])
+        execute(
+            self.origin,
+            f"CREATE DATABASE {SCHEMA}",
+            f"CREATE TABLE {SCHEMA}.warm (id INT AUTO_INCREMENT PRIMARY KEY, n INT)",
+        )
+        self._topics = debezium.Topics(kafka)
+        stack.callback(self._topics.close)
+        self._settle_debezium()
+        self.start, before = position(self.origin), binlog_bytes(self.origin)
+        say("W1 is being written at the origin")
+        self.load: Load = LOADS["W1"](self.origin, scale)
+        position_mark(self.origin)
+        self.binlog = binlog_bytes(self.origin) - before
+
+    def debezium(self) -> list[Run]:
+        """Source, then sink."""
+        runs = []
+        connect = debezium.Connect(self._folder / "dbz", self._kafka, debezium.source(self.origin, self._kafka))
+        try:
+            connect.until(lambda: self._count("sbtest") > 0, 300, "its first record")
+            watch = Watch({"connect": connect.pid})
+            connect.until(lambda: self._count("the_end") > 0, _TIMEOUT_S, "its last record")
+            size = sum(topic_bytes(self._kafka, name) for name in self._topics.names())
+            runs.append(self._run("Debezium source", watch, size))
+        finally:
+            connect.stop()
+        target = self._servers.fresh()
+        execute(target, f"CREATE DATABASE {SCHEMA}", *self._tables())
+        connect = debezium.Connect(self._folder / "dbz", self._kafka, debezium.sink(target))
+        try:
+            connect.until(lambda: _any_row(target), 300, "its first row")
+            watch = Watch({"connect": connect.pid})
+            connect.until(self._topics.drained, _TIMEOUT_S, "the sink to be done")
+            runs.append(self._run("Debezium JDBC sink", watch))
+        finally:
+            connect.stop()
+        differences = compare(self.origin, target, [f"{SCHEMA}.sbtest*"], structure=False)
+        if differences:
+            runs[-1] = _noted(runs[-1], f"its target differs: {differences[0]}")
+        target.destroy()
+        return runs
+
+    def readme_loop(self) -> Run:
+        """``for event in stream: for row in event.rows: send(json)``, one message a row."""
+        producer = KafkaProducer(bootstrap_servers=self._kafka.bootstrap, linger_ms=20, batch_size=1 << 20)
+        reader = BinLogStreamReader(
+            connection_settings={
+                "host": self.origin.host,
+                "port": self.origin.port,
+                "user": self.origin.user,
+                "passwd": self.origin.password,
+            },
+            server_id=7002,
+            auto_position=self.start,
+            only_events=[WriteRowsEvent, UpdateRowsEvent, DeleteRowsEvent],
+            only_schemas=[SCHEMA],
+            enable_logging=False,
+        )
+        watch = Watch({"python": os.getpid()})
+        rows = 0
+        for event in reader:
+            for row in event.rows:
+                message = {"table": event.table, "kind": type(event).__name__, "row": row}
+                producer.send("readme", json.dumps(message, default=str).encode())
+                rows += 1
+        producer.flush()
+        run = self._run("mysql-replication, README's loop", watch)
+        reader.close()
+        producer.close()
+        return _noted(run, f"{rows} rows")
+
+    def ours(self) -> list[Run]:
+        """Source, applier, and the whole way."""
+        runs: list[Run] = []
+        for kind in ("parts", "whole"):
+            target = self._servers.fresh()
+            prepare_server(target, [SCHEMA])
+            drain = Drain(
+                self._folder,
+                self.origin,
+                target,
+                self._kafka,
+                self.load,
+                start=self.start,
+                name=kind,
+                binlog=self.binlog,
+                options={"tables": {"include": [f"{SCHEMA}.*"], "exclude": [f"{SCHEMA}.warm"]}},
+            )
+            try:
+                runs += [drain.whole()] if kind == "whole" else [drain.source(), drain.apply()]
+                differences = compare(self.origin, target, [f"{SCHEMA}.sbtest*"])
+                if differences:
+                    raise DevError("ours differs:\n" + "\n".join(differences))
+            finally:
+                drain.close()
+            target.destroy()
+        return runs
+
+    def _settle_debezium(self) -> None:
+        """Let its source take its position, and keep it, while there is nothing to read."""
+        connect = debezium.Connect(self._folder / "dbz", self._kafka, debezium.source(self.origin, self._kafka))
+
+        def warmed() -> bool:
+            execute(self.origin, f"INSERT INTO {SCHEMA}.warm (n) VALUES (1)")
+            return self._count("warm") > 0
+
+        try:
+            connect.until(warmed, 300, "its first record of the warm-up")
+            time.sleep(3)  # its offsets are written once a second
+        finally:
+            connect.stop()
+
+    def _count(self, table: str) -> int:
+        return sum(end for name, end in self._topics.ends().items() if name.startswith(table))
+
+    def _tables(self) -> list[str]:
+        with self.origin.connect(database=SCHEMA) as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW TABLES")
+            names = [row[0] for row in cursor.fetchall()]
+            statements = []
+            for name in names:
+                cursor.execute(f"SHOW CREATE TABLE `{name}`")
+                row: Any = cursor.fetchone()
+                statements.append(str(row[1]).replace("CREATE TABLE ", f"CREATE TABLE {SCHEMA}.", 1))
+        return statements
+
+    def _run(self, system: str, watch: Watch, kafka_bytes: int = 0) -> Run:
+        seconds, cpu_s, rss = watch.end()
+        run = Run(
+            system,
+            "mysql",
+            self.load.name,
+            self.load.row_changes,
+            self.load.transactions,
+            round(seconds, 2),
+            round(cpu_s, 2),
+            {name: round(value, 1) for name, value in rss.items()},
+            kafka_bytes,
+            self.binlog,
+        )
+        say(f"{system}: {run.seconds:.1f} s, {run.rows_per_s:,.0f} rows/s, {run.cpu_s:.1f} s of processor")
+        return run
+
+
+def _noted(run: Run, note: str) -> Run:
+    document = {name: getattr(run, name) for name in Run.__slots__}
+    return Run(**{**document, "note": note})
+
+
+def _any_row(target: DatabaseServer) -> bool:
+    with target.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.sbtest1)")
+        row: Any = cursor.fetchone()
+        return bool(row[0])
+
+
+def main() -> int:
+    """Command line."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    options.add_argument("--scale", type=float, default=1.0)
+    options.add_argument("--skip-ours", action="store_true")
+    chosen = options.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="peers-", dir=disk()))
+    runs: list[Run] = []
+    try:
+        with ExitStack() as stack:
+            kafka = start_kafka(folder / "kafka", options={"auto.create.topics.enable": "true"}, die_with_parent=True)
+            stack.callback(kafka.destroy)
+            peers = Peers(folder, kafka, stack, chosen.scale)
+            runs += peers.debezium()
+            runs.append(peers.readme_loop())
+            if not chosen.skip_ours:
+                runs += peers.ours()
+    except DevError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return report(runs, chosen.scale)
+
+
+def report(runs: list[Run], scale: float) -> int:
+    """Print figures and ratios."""
+    head = ("system", "s", "rows/s", "CPU s/10^6 rows", "RSS MiB", "Kafka/binlog", "note")
+    lines = []
+    for run in runs:
+        size = f"{run.kafka_bytes / run.binlog_bytes:.2f}" if run.kafka_bytes else "-"
+        cpu = f"{run.cpu_s / run.row_changes * 1e6:.1f}"
+        memory = f"{max(run.rss_mib.values()):.0f}"
+        lines.append((run.system, f"{run.seconds:.1f}", f"{run.rows_per_s:,.0f}", cpu, memory, size, run.note))
+    print_table(head, lines)
+    by_name = {run.system: run for run in runs}
+    ratios: dict[str, float] = {}
+    if "replicator, source" in by_name:
+        source, whole = by_name["replicator, source"], by_name["replicator, whole"]
+        theirs, sink = by_name["Debezium source"], by_name["Debezium JDBC sink"]
+        loop = by_name["mysql-replication, README's loop"]
+        ratios = {
+            "source against Debezium's source (aim 5)": theirs.seconds / source.seconds,
+            "source against the README's loop": loop.seconds / source.seconds,
+            "whole against Debezium's source and sink (aim 5)": max(theirs.seconds, sink.seconds) / whole.seconds,
+            "processor time of Debezium's source and sink against ours (aim 8)": (theirs.cpu_s + sink.cpu_s) / whole.cpu_s,
+        }
+        for name, ratio in ratios.items():
+            print(f"{name}: {ratio:.1f}")
+    save("peers", {"scale": scale, "runs": [run.document() for run in runs], "ratios": ratios})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
