@@ -1,7 +1,4 @@
-"""Acknowledgements: the applier says, on a compacted topic, what it has durably applied; the origin's site reads it.
-
-This is how the sender knows that the receiver has it. Only the newest acknowledgement matters.
-"""
+"""What the applier tells the source: how far it has durably applied. One compacted topic, the newest record counts."""
 
 from __future__ import annotations
 
@@ -10,10 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from .consumer import open_consumer, trouble
+from ..errors import KafkaFailure, StreamError
+from .client import consumer_client, kafka_failure, kafka_place, producer_client, translated
+from .topics import ensure_topics, topic_id
 
 if TYPE_CHECKING:
     from ..config import StreamConfig
@@ -21,45 +20,44 @@ if TYPE_CHECKING:
 __all__ = ["Ack", "AckPublisher", "AckReader"]
 
 _KEY = b"ack"
-_MIN_INTERVAL_S = 0.005
+_INTERVAL_S_MIN = 0.005
 """Acknowledgements follow each other at least this far apart: newer ones replace those that wait."""
+_LOOK_FOR_TOPIC_S = 2.0
+_OFFSETS_TIMEOUT_MS = 5000
 
 
-class Ack(msgspec.Struct, frozen=True):
-    """What one applier has applied. ``position`` is a GTID set: everything in it is there. Times in µs since the epoch."""
+class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is applied and committed at the target."""
 
     stream_id: str
     epoch: int
     sequence: int
     gtid: str
     position: str
+    """GTID set of the origin that is complete at the target."""
     origin_time_us: int
+    """Commit time at the origin of the last transaction or heartbeat in it; 0: unknown."""
     applied_time_us: int
+    """When it was committed at the target, by the applier's clock."""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Ack)
 
 
 class AckPublisher:
     """Publishes from a thread of its own: ``publish`` never waits, the newest wins, errors surface at the next call."""
 
     def __init__(self, stream: StreamConfig) -> None:
-        self._kafka = stream.kafka
         self._topic = stream.id.ack_topic
+        self._where = f"topic {self._topic}, {kafka_place(stream.kafka)}"
         self._lock = threading.Condition()
         self._next: Ack | None = None
         self._busy = False
         self._closed = False
         self._error: Exception | None = None
-        try:
-            self._producer: Any = KafkaProducer(
-                **{
-                    "acks": "all",
-                    "enable_idempotence": True,
-                    "metrics_enabled": False,
-                    "max_block_ms": 30_000,
-                    **stream.kafka.client_args(),
-                }
-            )
-        except (KafkaError, OSError) as error:
-            raise trouble(self._kafka, error) from error
+        ensure_topics(stream, only=self._topic)
+        self._producer = producer_client(stream.kafka, max_block_ms=30_000)
         self._thread = threading.Thread(target=self._run, name="acks", daemon=True)
         self._thread.start()
 
@@ -86,7 +84,7 @@ class AckPublisher:
 
     def _raise(self) -> None:
         if self._error is not None:
-            raise trouble(self._kafka, self._error) from self._error
+            raise kafka_failure(self._error, "an acknowledgement was not taken", self._where) from self._error
 
     def _run(self) -> None:
         while True:
@@ -96,7 +94,7 @@ class AckPublisher:
                     return
                 ack, self._next, self._busy = self._next, None, True
             try:
-                self._producer.send(self._topic, key=_KEY, value=msgspec.json.encode(ack), partition=0).get(timeout=60)
+                self._producer.send(self._topic, key=_KEY, value=_encoder.encode(ack), partition=0).get(timeout=60)
             except (KafkaError, OSError) as error:
                 with self._lock:
                     self._error = error
@@ -105,52 +103,80 @@ class AckPublisher:
             with self._lock:
                 self._busy = False
                 self._lock.notify_all()
-                self._lock.wait_for(lambda: self._closed, _MIN_INTERVAL_S)
+                self._lock.wait_for(lambda: self._closed, _INTERVAL_S_MIN)
 
 
 class AckReader:
-    """Follows a stream's acknowledgements."""
+    """Reads the newest acknowledgement; cheap to ask often. Not thread-safe."""
 
     def __init__(self, stream: StreamConfig) -> None:
         self._kafka = stream.kafka
-        self._partition = TopicPartition(stream.id.ack_topic, 0)
-        self._consumer = open_consumer(stream.kafka, fetch_max_bytes=1 << 20, max_partition_fetch_bytes=1 << 20)
-        self._ready = False
-        self._latest: Ack | None = None
+        self._topic = stream.id.ack_topic
+        self._where = f"topic {self._topic}, {kafka_place(stream.kafka)}"
+        self._partition = TopicPartition(self._topic, 0)
+        self._consumer: Any = None
+        self._looked_at = 0.0
+        self._end = 0
+        self._next = 0
+        self._newest: Ack | None = None
 
-    def latest(self, timeout_s: float = 0) -> Ack | None:
-        """The newest acknowledgement; waits up to ``timeout_s`` seconds for a newer one than the last. None if there is none.
+    def latest(self, timeout_s: float = 0.0) -> Ack | None:
+        """The newest acknowledgement; None where there is none yet. Waits at most ``timeout_s`` seconds for a first or newer
+        one than at the last call; raises KafkaFailure, StreamError."""
+        deadline = time.monotonic() + timeout_s
+        before = self._newest
+        while True:
+            if self._consumer is None and not self._open():
+                if time.monotonic() >= deadline:
+                    return None
+                time.sleep(min(0.1, max(0.0, deadline - time.monotonic())))
+                continue
+            left_ms = max(0.0, deadline - time.monotonic()) * 1000
+            self._read(left_ms)
+            if self._newest is not before and self._next >= self._end:
+                return self._newest
+            if left_ms <= 0:
+                return self._newest
 
-        Raises KafkaFailure.
-        """
+    def _open(self) -> bool:
+        if self._looked_at and time.monotonic() - self._looked_at < _LOOK_FOR_TOPIC_S:
+            return False
+        self._looked_at = time.monotonic()
+        if not topic_id(self._kafka, self._topic):
+            return False
+        consumer = consumer_client(self._kafka, fetch_max_wait_ms=500)
         try:
-            if not self._ready:
-                self._start()
-            deadline = time.monotonic() + timeout_s
-            while True:
-                left_ms = max(0.0, deadline - time.monotonic()) * 1000
-                fetched = self._consumer.poll(timeout_ms=left_ms)
-                newest = [record for batch in fetched.values() for record in batch if record.value is not None]
-                if newest:
-                    self._latest = msgspec.json.decode(newest[-1].value, type=Ack)
-                if newest or time.monotonic() >= deadline:
-                    return self._latest
-        except KafkaError as error:
-            raise trouble(self._kafka, error) from error
+            with translated("cannot ask for the topic's offsets", self._where):
+                consumer.assign([self._partition])
+                first = consumer.beginning_offsets([self._partition], timeout_ms=_OFFSETS_TIMEOUT_MS)[self._partition]
+                self._end = consumer.end_offsets([self._partition], timeout_ms=_OFFSETS_TIMEOUT_MS)[self._partition]
+                # Only the last record counts, but offsets may have holes where compaction was.
+                self._next = max(first, self._end - 100)
+                consumer.seek(self._partition, self._next)
+        except KafkaFailure:
+            consumer.close(autocommit=False, timeout_ms=0)
+            raise
+        self._consumer = consumer
+        return True
+
+    def _read(self, timeout_ms: float) -> None:
+        with translated("cannot read acknowledgements", self._where):
+            answer = self._consumer.poll(timeout_ms=timeout_ms)
+        for record in answer.get(self._partition, ()):
+            self._next = record.offset + 1
+            if record.value is None:
+                continue
+            try:
+                self._newest = _decoder.decode(record.value)
+            except msgspec.MsgspecError as error:
+                raise StreamError(
+                    "an acknowledgement cannot be read",
+                    where=f"{self._where}, offset {record.offset}",
+                    remedy="upgrade the source before the applier, or look for what else writes to this topic",
+                ) from error
 
     def close(self) -> None:
         """Close the connections; safe to call twice."""
-        self._consumer.close(autocommit=False)
-
-    def _start(self) -> None:
-        """Begin at the last acknowledgement, which may be followed by others."""
-        self._consumer.assign([self._partition])
-        first = self._consumer.beginning_offsets([self._partition])[self._partition]
-        end = self._consumer.end_offsets([self._partition])[self._partition]
-        self._consumer.seek(self._partition, max(first, end - 1))
-        self._ready = True
-        if end > first:  # the last record is there: fetching it may take several polls
-            deadline = time.monotonic() + 5
-            while self._latest is None and time.monotonic() < deadline:
-                for batch in self._consumer.poll(timeout_ms=200).values():
-                    self._latest = msgspec.json.decode(batch[-1].value, type=Ack)
+        if self._consumer is not None:
+            self._consumer.close(autocommit=False, timeout_ms=1000)
+            self._consumer = None

@@ -1,122 +1,129 @@
-"""Reads a stream's topic: one partition, assigned by hand, from an offset of ours. Kafka's committed offsets play no part."""
+"""Reads a stream's topic by offset. What is lost in Kafka is noticed here or by the reader, never passed over."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError, OffsetOutOfRangeError
 
-from ..errors import KafkaFailure, StreamError
+from ..errors import HistoryLostError, KafkaFailure, StreamError
+from .client import consumer_client, kafka_failure, kafka_place, translated
+from .topics import topic_id
 
 if TYPE_CHECKING:
-    from ..config import Kafka, StreamConfig
+    from ..config import StreamConfig
 
-__all__ = ["RecordConsumer", "open_consumer"]
+__all__ = ["RecordConsumer"]
 
 _FETCH_BYTES = 8 << 20
-_MAX_WAIT_MS = 500
+_RECEIVE_BUFFER_BYTES = 4 << 20
+_SILENCE_S = 5.0
+"""After so long without a record the topic itself is looked at: a source writes heartbeats more often."""
+_MISSING_TIMES = 3
+"""So often in a row must a topic be missing: a broker that just started may not know its topics yet."""
+_OFFSETS_TIMEOUT_MS = 10_000
 
-
-def open_consumer(kafka: Kafka, **options: Any) -> KafkaConsumer:
-    """A consumer without a group, for reading by hand; raises KafkaFailure where the cluster cannot be reached."""
-    settings = {
-        "group_id": None,
-        "enable_auto_commit": False,
-        "auto_offset_reset": "none",
-        "check_crcs": True,
-        "metrics_enabled": False,
-        "fetch_max_wait_ms": _MAX_WAIT_MS,
-        "fetch_max_bytes": 4 * _FETCH_BYTES,
-        "max_partition_fetch_bytes": _FETCH_BYTES,
-        "receive_buffer_bytes": 4 << 20,
-        **kafka.client_args(),
-        **options,
-    }
-    try:
-        return KafkaConsumer(**settings)
-    except (KafkaError, OSError) as error:
-        raise trouble(kafka, error) from error
-
-
-def trouble(kafka: Kafka, error: Exception) -> KafkaFailure:
-    """The error for a cluster that does not do what it should."""
-    return KafkaFailure(
-        f"Kafka: {type(error).__name__}: {error}",
-        where=", ".join(kafka.bootstrap_servers),
-        remedy="check that the cluster runs and can be reached; the flow goes on by itself when it does",
-    )
+_GONE = "load the target anew, or restore the topic"
 
 
 class RecordConsumer:
-    """The records of one topic in order of their offsets, each once."""
+    """One topic's records in order of their offsets. Not thread-safe: one thread at a time may call it."""
 
     def __init__(self, stream: StreamConfig, *, topic: str | None = None) -> None:
         self._kafka = stream.kafka
         self._topic = topic or stream.id.topic
         self._partition = TopicPartition(self._topic, 0)
-        self._consumer = open_consumer(stream.kafka)
+        self._where = f"topic {self._topic}, {kafka_place(stream.kafka)}"
+        self._topic_id = ""
         self._next = 0
+        self._heard_at = time.monotonic()
+        self._missing = 0
+        self._consumer = consumer_client(
+            stream.kafka,
+            fetch_max_bytes=2 * _FETCH_BYTES,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            max_poll_records=1_000_000,
+            receive_buffer_bytes=_RECEIVE_BUFFER_BYTES,
+        )
 
     def assign(self, offset: int | None) -> None:
-        """Read from ``offset``, or from the oldest record there is (None, or where retention went past the offset).
+        """Read from that offset on, or from the first record that is there (None, or where retention went past the offset:
+        whether that took transactions away shows in the sequence).
 
-        What retention took away shows as a gap of the sequence. Raises StreamError where the topic ends before the offset.
+        Raises KafkaFailure where the topic is not there yet, HistoryLostError where ``offset`` says that it once was more.
         """
-        try:
-            self._consumer.assign([self._partition])
-            first = self._consumer.beginning_offsets([self._partition])[self._partition]
-            end = self._consumer.end_offsets([self._partition])[self._partition]
-            wanted = first if offset is None else max(offset, first)
-            if wanted > end:
-                raise StreamError(
-                    f"the topic ends at offset {end}, before the checkpoint's offset {wanted}: its history was lost or replaced",
-                    where=f"topic {self._topic}",
-                    remedy="restore the topic, or load the target anew and start the stream anew (docs/WHAT-IF.md)",
-                )
-            self._consumer.seek(self._partition, wanted)
-            self._next = wanted
-        except KafkaError as error:
-            raise trouble(self._kafka, error) from error
+        self._topic_id = topic_id(self._kafka, self._topic)
+        if not self._topic_id:
+            if offset is None:
+                raise KafkaFailure("the topic does not exist yet", where=self._where, remedy="start the stream's source")
+            raise HistoryLostError("the topic is gone", where=self._where, remedy=_GONE)
+        self._consumer.assign([self._partition])
+        first, end = self.bounds()
+        offset = first if offset is None else max(offset, first)
+        if offset > end:
+            raise HistoryLostError(
+                f"the topic ends at offset {end}, before {offset}, from where on it was not applied",
+                where=self._where,
+                remedy=f"Kafka lost the topic's records: {_GONE}",
+            )
+        self._consumer.seek(self._partition, offset)
+        self._next = offset
+        self._heard_at = time.monotonic()
 
     def poll(self, timeout_ms: float) -> list[tuple[int, bytes]]:
-        """The next records, at least one if there is one within ``timeout_ms``.
+        """The next records as (offset, value), or none when nothing came in time.
 
-        Raises StreamError on a damaged record and where records were taken away, KafkaFailure where trying again may help.
+        Raises StreamError for a record that Kafka finds corrupt, HistoryLostError where the topic lost its records.
         """
         try:
-            fetched = self._consumer.poll(timeout_ms=timeout_ms)
+            answer = self._consumer.poll(timeout_ms=timeout_ms)
         except OffsetOutOfRangeError as error:
-            raise StreamError(
-                f"offset {self._next} is gone from the topic",
-                where=f"topic {self._topic}",
-                remedy="retention deleted it before it was applied, or the topic was replaced: load the target anew",
-            ) from error
+            raise HistoryLostError(f"offset {self._next} is not in the topic", where=self._where, remedy=_GONE) from error
         except CorruptRecordError as error:
             raise StreamError(
-                f"a record behind offset {self._next} is damaged: {error}",
-                where=f"topic {self._topic}",
-                remedy="check the broker's disk; restore the topic or load the target anew",
+                "a record is corrupt by Kafka's own checksum",
+                where=f"{self._where}, offset {self._next} or the batch around it",
+                remedy="repair the broker's disk or let another replica lead; or load the target anew",
             ) from error
-        except KafkaError as error:
-            raise trouble(self._kafka, error) from error
-        records: list[tuple[int, bytes]] = []
-        for batch in fetched.values():
-            for record in batch:
-                if record.value is None:
-                    raise StreamError("a record without a value", where=f"topic {self._topic}, offset {record.offset}")
-                records.append((record.offset, record.value))
+        except (KafkaError, OSError) as error:
+            raise kafka_failure(error, "cannot fetch", self._where) from error
+        records = [(record.offset, record.value or b"") for record in answer.get(self._partition, ())]
         if records:
             self._next = records[-1][0] + 1
+            self._heard_at = time.monotonic()
+            self._missing = 0
+        elif time.monotonic() - self._heard_at > _SILENCE_S:
+            self._heard_at = time.monotonic()
+            self._look_at_topic()
         return records
 
-    def end_offset(self) -> int:
-        """The offset behind the last record."""
+    def _look_at_topic(self) -> None:
+        """Silence has reasons; that the topic was deleted or made anew is one that must not look like silence."""
         try:
-            return int(self._consumer.end_offsets([self._partition])[self._partition])
-        except KafkaError as error:
-            raise trouble(self._kafka, error) from error
+            found = topic_id(self._kafka, self._topic)
+        except KafkaFailure:
+            return  # the cluster is away: the client keeps trying, and the lag grows meanwhile
+        if found == self._topic_id:
+            self._missing = 0
+            return
+        self._missing += 1
+        if found or self._missing >= _MISSING_TIMES:
+            what = "the topic was made anew" if found else "the topic is gone"
+            raise HistoryLostError(f"{what}, its records are lost", where=self._where, remedy=_GONE)
+
+    def bounds(self) -> tuple[int, int]:
+        """The first offset and the one behind the last record; raises KafkaFailure."""
+        with translated("cannot ask for the topic's offsets", self._where):
+            first = self._consumer.beginning_offsets([self._partition], timeout_ms=_OFFSETS_TIMEOUT_MS)
+            end = self._consumer.end_offsets([self._partition], timeout_ms=_OFFSETS_TIMEOUT_MS)
+        return int(first[self._partition]), int(end[self._partition])
+
+    def end_offset(self) -> int:
+        """The offset that the next record will get; raises KafkaFailure."""
+        return self.bounds()[1]
 
     def close(self) -> None:
-        """Close the connections; safe to call twice."""
-        self._consumer.close(autocommit=False)
+        """Close the connections."""
+        self._consumer.close(autocommit=False, timeout_ms=1000)

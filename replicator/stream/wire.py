@@ -10,9 +10,20 @@ refuses another major version; a newer minor may append fields to the header, wh
 The body of a data record holds the table maps its rows need (``u16 count``, then ``u32 length | bytes`` each: the
 TABLE_MAP event after table id and flags) and then transactions, each
 
-    sequence u64 | commit time u64 (µs since the epoch) | gtid length u16 | gtid | events length u32 | events
+    sequence u64 | commit time u64 (µs since the epoch) | flags u8 | gtid length u8 | site length u8 | gtid | site |
+    events length u32 | events
 
-and each event ``type u8 | table map index u16 (0xFFFF: none) | length u32 | payload after the 19-byte header``.
+``site`` names the site where it was first committed, empty for the stream's origin. Its events are a packed run of
+
+    type u8 | table map index u16 (0xFFFF: none) | length u32 | payload
+
+where the payload is what stands behind the event's 19-byte header, without checksum. A QUERY event (type 2) has the
+header's timestamp (``u32``, seconds) in front of that. Compressed events are shipped as what they decompress to.
+
+A transaction that is too large for one record goes out as CHUNK records, then a MARKER. A chunk's body is that of a
+data record with this one transaction, whose events are the next slice of the packed run, cut anywhere; its table maps are
+those that came up since the chunk before, and indexes count over the maps of all chunks. All chunks of a transaction
+carry the same sequence, GTID and times; chunk 0 starts it anew. The marker has an empty body.
 """
 
 from __future__ import annotations
@@ -29,15 +40,25 @@ import zstandard
 from ..errors import StreamError
 
 __all__ = [
+    "EVENT",
     "NO_TABLE",
+    "QUERY",
     "Event",
     "Kind",
     "RecordHeader",
     "Transaction",
+    "event_kinds",
     "pack_body",
+    "pack_event",
+    "pack_maps",
     "pack_record",
+    "pack_transaction_head",
     "read_body",
+    "read_events",
+    "unpack_body",
+    "unpack_header",
     "unpack_record",
+    "whole_events",
 ]
 
 MAGIC = b"RPL"
@@ -48,8 +69,11 @@ MAX_BODY_BYTES = 256 << 20
 
 _PREFIX = struct.Struct("<3sBII")
 _CRC_FROM = 8  # the checksum covers everything behind itself
-_TRANSACTION = struct.Struct("<QQH")
-_EVENT = struct.Struct("<BHI")
+_TRANSACTION = struct.Struct("<QQBBB")
+EVENT = struct.Struct("<BHI")
+"""In front of each event of a run: type, table map index, length of the payload."""
+QUERY = 2
+"""Type of a statement's event, whose payload starts with the u32 timestamp of its header."""
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
 
@@ -87,6 +111,14 @@ class RecordHeader(msgspec.Struct, frozen=True, array_like=True):
     """In a marker: bytes of all chunks' bodies."""
     payload_crc: int = 0
     """In a marker: crc32 over all chunks' bodies."""
+    shipped: str = ""
+    """Position whose committed transactions are all complete with this record, where that is more than ``resume``: a
+    source stays behind with ``resume`` while an XA transaction is prepared and not yet committed."""
+
+    @property
+    def position(self) -> str:
+        """Whatever the origin committed up to here is complete with this record."""
+        return self.shipped or self.resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,38 +138,82 @@ class Transaction:
     commit_time_us: int
     gtid: str
     events: bytes
+    site: str = ""
+    flags: int = 0
 
     def __iter__(self) -> Iterator[Event]:
         """Its events in order; raises StreamError where the run is cut short."""
-        at, end = 0, len(self.events)
-        while at < end:
-            if at + _EVENT.size > end:
-                raise StreamError("an event is cut short", where=f"sequence {self.sequence}, GTID {self.gtid}")
-            kind, table, length = _EVENT.unpack_from(self.events, at)
-            at += _EVENT.size
-            if at + length > end:
-                raise StreamError("an event is cut short", where=f"sequence {self.sequence}, GTID {self.gtid}")
-            yield Event(kind, table, self.events[at : at + length])
-            at += length
+        return read_events(self.events, where=f"sequence {self.sequence}, GTID {self.gtid}")
+
+
+def read_events(run: bytes, *, where: str = "") -> Iterator[Event]:
+    """The events of a packed run in order; raises StreamError where it is cut short."""
+    at, end = 0, len(run)
+    while at < end:
+        if at + EVENT.size > end:
+            raise StreamError("an event is cut short", where=where, remedy=_CORRUPT)
+        kind, table, length = EVENT.unpack_from(run, at)
+        at += EVENT.size
+        if at + length > end:
+            raise StreamError("an event is cut short", where=where, remedy=_CORRUPT)
+        yield Event(kind, table, run[at : at + length])
+        at += length
+
+
+def event_kinds(run: bytes) -> set[int]:
+    """The types of the events of a packed run."""
+    kinds, at, end = set(), 0, len(run)
+    while at < end:
+        kinds.add(run[at])
+        at += EVENT.size + EVENT.unpack_from(run, at)[2]
+    return kinds
+
+
+def whole_events(run: bytes) -> int:
+    """How many bytes of a run that may be cut anywhere are whole events."""
+    at, end = 0, len(run)
+    while at + EVENT.size <= end:
+        after = at + EVENT.size + EVENT.unpack_from(run, at)[2]
+        if after > end:
+            break
+        at = after
+    return at
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(RecordHeader)
 
 
+_compressors: dict[int, zstandard.ZstdCompressor] = {}
+
+
 def pack_event(kind: int, table: int, payload: bytes) -> bytes:
     """One event of a transaction's run."""
-    return _EVENT.pack(kind, table, len(payload)) + payload
+    return EVENT.pack(kind, table, len(payload)) + payload
+
+
+def pack_maps(table_maps: Sequence[bytes]) -> bytes:
+    """The table maps at the start of a body."""
+    parts = [_U16.pack(len(table_maps))]
+    for table_map in table_maps:
+        parts += (_U32.pack(len(table_map)), table_map)
+    return b"".join(parts)
+
+
+def pack_transaction_head(
+    sequence: int, commit_time_us: int, gtid: bytes, site: bytes, flags: int, events_bytes: int
+) -> bytes:
+    """What stands in a body before a transaction's run of that many bytes."""
+    head = _TRANSACTION.pack(sequence, commit_time_us, flags, len(gtid), len(site))
+    return head + gtid + site + _U32.pack(events_bytes)
 
 
 def pack_body(table_maps: Sequence[bytes], transactions: Sequence[Transaction]) -> bytes:
     """The body of a data record, not compressed."""
-    parts = [_U16.pack(len(table_maps))]
-    for table_map in table_maps:
-        parts += (_U32.pack(len(table_map)), table_map)
+    parts = [pack_maps(table_maps)]
     for t in transactions:
-        gtid = t.gtid.encode()
-        parts += (_TRANSACTION.pack(t.sequence, t.commit_time_us, len(gtid)), gtid, _U32.pack(len(t.events)), t.events)
+        head = pack_transaction_head(t.sequence, t.commit_time_us, t.gtid.encode(), t.site.encode(), t.flags, len(t.events))
+        parts += (head, t.events)
     return b"".join(parts)
 
 
@@ -166,11 +242,14 @@ def _read_body(body: bytes) -> tuple[list[bytes], list[Transaction]]:
         maps.append(table_map)
     transactions = []
     while at < len(body):
-        sequence, time_us, gtid_length = _TRANSACTION.unpack_from(body, at)
+        sequence, time_us, flags, gtid_length, site_length = _TRANSACTION.unpack_from(body, at)
         at += _TRANSACTION.size
-        gtid = body[at : at + gtid_length].decode("ascii")
-        events, at = _take(body, at + gtid_length)
-        transactions.append(Transaction(sequence, time_us, gtid, events))
+        site_at = at + gtid_length
+        gtid = body[at:site_at].decode("ascii")
+        events, after = _take(body, site_at + site_length)
+        site = body[site_at : site_at + site_length].decode("utf-8") if site_length else ""
+        at = after
+        transactions.append(Transaction(sequence, time_us, gtid, events, site, flags))
     return maps, transactions
 
 
@@ -179,7 +258,10 @@ def pack_record(header: RecordHeader, body: bytes, *, level: int = 1) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise StreamError(f"a record's body of {len(body)} bytes is over the format's limit of {MAX_BODY_BYTES}")
     packed = _encoder.encode(header)
-    rest = _U32.pack(len(packed)) + packed + zstandard.ZstdCompressor(level=level).compress(body)
+    compressor = _compressors.get(level)
+    if compressor is None:
+        compressor = _compressors[level] = zstandard.ZstdCompressor(level=level)
+    rest = _U32.pack(len(packed)) + packed + compressor.compress(body)
     return MAGIC + bytes([MAJOR]) + _U32.pack(zlib.crc32(rest)) + rest
 
 
@@ -194,6 +276,12 @@ def unpack_record(value: bytes, *, where: str = "") -> tuple[RecordHeader, bytes
 
     ``where`` names topic and offset for the error.
     """
+    header, body_at = unpack_header(value, where=where)
+    return header, unpack_body(value, body_at, where=where)
+
+
+def unpack_header(value: bytes, *, where: str = "") -> tuple[RecordHeader, int]:
+    """Header of a record's value and where its body begins; the checksum over all of it is checked."""
     if len(value) < _PREFIX.size or value[:3] != MAGIC:
         raise StreamError("not a record of a replicator stream", where=where, remedy=_CORRUPT)
     _, major, crc, length = _PREFIX.unpack_from(value)
@@ -205,9 +293,20 @@ def unpack_record(value: bytes, *, where: str = "") -> tuple[RecordHeader, bytes
         )
     if zlib.crc32(memoryview(value)[_CRC_FROM:]) != crc:
         raise StreamError("the record's checksum does not match", where=where, remedy=_CORRUPT)
+    body_at = _PREFIX.size + length
     try:
-        header = _decoder.decode(value[_PREFIX.size : _PREFIX.size + length])
-        body = zstandard.ZstdDecompressor().decompress(value[_PREFIX.size + length :], max_output_size=MAX_BODY_BYTES)
-    except (msgspec.MsgspecError, zstandard.ZstdError) as error:
+        return _decoder.decode(memoryview(value)[_PREFIX.size : body_at]), body_at
+    except msgspec.MsgspecError as error:
         raise StreamError(f"the record cannot be read: {error}", where=where, remedy=_CORRUPT) from error
-    return header, body
+
+
+def unpack_body(value: bytes, body_at: int, *, where: str = "") -> bytes:
+    """The body that begins there in a record's value, decompressed."""
+    packed = memoryview(value)[body_at:]
+    try:
+        size = zstandard.frame_content_size(packed)
+        if not 0 <= size <= MAX_BODY_BYTES:
+            raise StreamError(f"a record claims a body of {size} bytes", where=where, remedy=_CORRUPT)
+        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=MAX_BODY_BYTES)
+    except zstandard.ZstdError as error:
+        raise StreamError(f"the record cannot be read: {error}", where=where, remedy=_CORRUPT) from error

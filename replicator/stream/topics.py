@@ -1,0 +1,174 @@
+"""The topics of a stream: made with the right settings, or checked when they exist.
+
+The transactions' topic has one partition and is deleted by age only; the acknowledgement and control topics are compacted:
+they keep the last record of each key for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import TopicAlreadyExistsError, for_code
+
+from ..errors import KafkaFailure, StreamError
+from .client import admin_client, kafka_failure, kafka_place, translated
+
+if TYPE_CHECKING:
+    from ..config import Kafka, StreamConfig
+
+__all__ = ["TopicSettings", "check_topics", "ensure_topics", "message_bytes_max", "topic_id"]
+
+_UNKNOWN_TOPIC = 3
+_BROKER_DEFAULT_MESSAGE_BYTES = 1_048_588
+_FRAME_BYTES = 64 << 10
+"""Room for what stands around a record's body: its header with a long position, and Kafka's own framing."""
+_HOUR_MS = 3_600_000
+
+
+def message_bytes_max(stream: StreamConfig) -> int:
+    """The largest record that the source of a stream may have to send: a body that does not compress, and its header."""
+    return max(_BROKER_DEFAULT_MESSAGE_BYTES, stream.source.record_bytes + stream.source.record_bytes // 64 + _FRAME_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSettings:
+    """One topic as it should be."""
+
+    name: str
+    settings: dict[str, str]
+
+
+def _wanted(stream: StreamConfig) -> list[TopicSettings]:
+    kafka = stream.kafka
+    hours = kafka.retention_hours
+    shared = {} if kafka.min_insync_replicas is None else {"min.insync.replicas": str(kafka.min_insync_replicas)}
+    log = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(hours * _HOUR_MS if hours > 0 else -1),
+        "retention.bytes": "-1",
+        "max.message.bytes": str(message_bytes_max(stream)),
+        "message.timestamp.type": "CreateTime",
+        **shared,
+    }
+    compacted = {"cleanup.policy": "compact", "segment.ms": str(24 * _HOUR_MS), **shared}
+    return [
+        TopicSettings(stream.id.topic, log),
+        TopicSettings(stream.id.ack_topic, compacted),
+        TopicSettings(stream.id.control_topic, compacted),
+    ]
+
+
+@contextmanager
+def _admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
+    client = admin_client(kafka)
+    try:
+        with translated("a request about topics failed", kafka_place(kafka)):
+            yield client
+    finally:
+        client.close()
+
+
+def topic_id(kafka: Kafka, topic: str) -> str:
+    """The id that the cluster gave the topic when it was made, empty where there is no such topic; raises KafkaFailure."""
+    with _admin(kafka) as admin:
+        return _describe(admin, [topic]).get(topic, "")
+
+
+def _describe(admin: KafkaAdminClient, topics: list[str]) -> dict[str, str]:
+    found = {}
+    for answer in admin.describe_topics(topics):
+        code = answer["error_code"]
+        if code == _UNKNOWN_TOPIC:
+            continue
+        if code:
+            raise for_code(code)()
+        found[answer["name"]] = str(answer["topic_id"])
+    return found
+
+
+def ensure_topics(stream: StreamConfig, *, only: str = "") -> bool:
+    """Make what is missing of the stream's topics, or ``only`` one of them; returns whether the transactions' topic is new.
+
+    Raises StreamError where a topic that exists would lose data, KafkaFailure where the cluster refuses.
+    """
+    wanted = [topic for topic in _wanted(stream) if topic.name == (only or topic.name)]
+    with _admin(stream.kafka) as admin:
+        present = _describe(admin, [topic.name for topic in wanted])
+        for topic in wanted:
+            if topic.name not in present:
+                _create(admin, stream.kafka, topic)
+        problems = _problems(admin, stream, [topic for topic in wanted if topic.name in present])
+    if problems:
+        raise StreamError(
+            "a topic of the stream has settings that lose data: " + "; ".join(problems),
+            where=kafka_place(stream.kafka),
+            remedy="change the topic's configuration with kafka-configs.sh, then `replicator resume`",
+        )
+    return stream.id.topic not in present
+
+
+def _create(admin: KafkaAdminClient, kafka: Kafka, topic: TopicSettings) -> None:
+    request = {
+        "num_partitions": 1,
+        "replication_factor": kafka.replication_factor or -1,
+        "configs": topic.settings,
+    }
+    try:
+        admin.create_topics({topic.name: request}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        pass  # the applier's acknowledgements, or another source, came first
+    except Exception as error:
+        raise _refused(error, topic, kafka) from error
+
+
+def _refused(error: Exception, topic: TopicSettings, kafka: Kafka) -> KafkaFailure:
+    return kafka_failure(error, f"cannot create the topic {topic.name}", kafka_place(kafka))
+
+
+def check_topics(stream: StreamConfig) -> list[str]:
+    """What is wrong with those of the stream's topics that exist, one sentence each; raises KafkaFailure."""
+    wanted = _wanted(stream)
+    with _admin(stream.kafka) as admin:
+        present = _describe(admin, [topic.name for topic in wanted])
+        return _problems(admin, stream, [topic for topic in wanted if topic.name in present])
+
+
+def _problems(admin: KafkaAdminClient, stream: StreamConfig, topics: list[TopicSettings]) -> list[str]:
+    if not topics:
+        return []
+    problems = []
+    partitions = {t["name"]: len(t["partitions"]) for t in admin.describe_topics([t.name for t in topics])}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
+    answers = admin.describe_configs(resources, config_filter="all")["topic"]
+    for topic in topics:
+        if partitions[topic.name] != 1:
+            problems.append(f"{topic.name} has {partitions[topic.name]} partitions, not 1: order would be lost")
+        actual = {name: str(entry["value"]) for name, entry in answers[topic.name].items()}
+        problems += _differences(topic, actual)
+    return problems
+
+
+def _differences(topic: TopicSettings, actual: dict[str, Any]) -> Iterator[str]:
+    """Only what loses data: longer retention and larger limits than wanted are fine."""
+    wanted = topic.settings
+    policy = set(actual["cleanup.policy"].split(","))
+    if policy != {wanted["cleanup.policy"]}:
+        yield f"{topic.name} has cleanup.policy={actual['cleanup.policy']} instead of {wanted['cleanup.policy']}"
+    if "max.message.bytes" in wanted and int(actual["max.message.bytes"]) < int(wanted["max.message.bytes"]):
+        yield f"{topic.name} has max.message.bytes={actual['max.message.bytes']}, too small for source.record_bytes: " + (
+            f"needs {wanted['max.message.bytes']}"
+        )
+    if wanted["cleanup.policy"] == "delete":
+        for name in ("retention.ms", "retention.bytes"):
+            have, want = int(actual[name]), int(wanted[name])
+            if have != -1 and (want == -1 or have < want):
+                yield f"{topic.name} has {name}={have}, less than {want if want != -1 else 'for ever'}"
+    if int(actual["min.insync.replicas"]) < int(wanted.get("min.insync.replicas", 1)):
+        yield f"{topic.name} has min.insync.replicas={actual['min.insync.replicas']}"
+    if actual.get("unclean.leader.election.enable") == "true":
+        yield f"{topic.name} has unclean.leader.election.enable=true: a broker that lacks records may become leader"
