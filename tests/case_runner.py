@@ -16,19 +16,26 @@ needs no Python. Lines that start with ``-- word:`` are directions:
 | ``-- error: 1062`` | the next statement must fail with this code |
 | ``-- = a\\|b`` | below a query of expect.sql: a row of the answer, columns separated by \\| |
 
-``$DB`` stands for the case's database (``$DB_2`` and so on may be used too), ``$DIR`` for its folder. ``DELIMITER`` works as
-in the client. Each session commits by itself unless it says otherwise.
+``$DB`` stands for the case's database (``$DB_2`` and so on may be used too), ``$DIR`` for its folder, ``$UUID`` for a UUID that
+is new in each run. ``DELIMITER`` works as in the client, and what stands between two is sent as one query. Each session
+commits by itself unless it says otherwise.
+
+A case with a ``pair.yaml`` gets a pair of its own: ``options`` are keys of the pair in the configuration, ``compare`` the tables
+that must be equal and ``rename`` their names at the target (for ``dev.judge``), ``prepare_target`` statements for the target.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pymysql
+import yaml
+from pymysql.constants import CLIENT
 
 from dev import DatabaseServer
 from dev.judge import compare
@@ -37,6 +44,7 @@ __all__ = ["CASES", "FLAVORS", "Case", "cases", "differences", "parse", "play"]
 
 CASES = Path(__file__).parent / "cases"
 FLAVORS = ("mysql", "mariadb")
+_RUN = str(uuid.uuid4())
 _DIRECTION = re.compile(r"--\s*(about|servers|pairs|structure|slow|session|only|error|=):?\s?(.*)")
 
 
@@ -64,6 +72,8 @@ class Case:
     slow: str
     steps: tuple[Step, ...] = field(repr=False)
     queries: tuple[Step, ...] = field(repr=False)
+    pair: Mapping[str, Any] | None = None
+    """What pair.yaml says."""
 
     @property
     def name(self) -> str:
@@ -74,6 +84,10 @@ class Case:
     def database(self) -> str:
         """The database that it runs in."""
         return f"case_{self.name}"
+
+    def fill(self, text: str) -> str:
+        """Put in what stands for something else."""
+        return text.replace("$DIR", str(self.folder)).replace("$DB", self.database).replace("$UUID", _RUN)
 
     def runs_on(self, origin: str, target: str) -> bool:
         """Whether it is made for this combination of flavors."""
@@ -94,8 +108,8 @@ def load(folder: Path) -> Case:
     if not directions.get("about"):
         raise ValueError(f"{folder}/schema.sql does not say what it is -- about:")
     steps = parse(schema) + parse((folder / "run.sql").read_text())
-    expect = folder / "expect.sql"
-    return Case(
+    expect, pair = folder / "expect.sql", folder / "pair.yaml"
+    case = Case(
         folder=folder,
         about=directions["about"].strip(),
         servers=tuple(directions.get("servers", "mysql mariadb").split()),
@@ -105,6 +119,7 @@ def load(folder: Path) -> Case:
         steps=tuple(steps),
         queries=tuple(parse(expect.read_text()) if expect.exists() else []),
     )
+    return replace(case, pair=yaml.safe_load(case.fill(pair.read_text()))) if pair.exists() else case
 
 
 def parse(text: str) -> list[Step]:
@@ -190,7 +205,8 @@ def play(case: Case, server: DatabaseServer) -> None:
 
     def session(name: str) -> Any:
         if name not in sessions:
-            sessions[name] = server.connect(autocommit=True, local_infile=True, database=case.database)
+            options = {"autocommit": True, "local_infile": True, "client_flag": CLIENT.MULTI_STATEMENTS}
+            sessions[name] = server.connect(database=case.database, **options)
         return sessions[name]
 
     with server.connect(autocommit=True) as connection, connection.cursor() as cursor:
@@ -207,7 +223,7 @@ def play(case: Case, server: DatabaseServer) -> None:
 
 
 def _run(case: Case, step: Step, connection: Any) -> None:
-    sql = step.sql.replace("$DIR", str(case.folder)).replace("$DB", case.database)
+    sql = case.fill(step.sql)
     try:
         with connection.cursor() as cursor:
             cursor.execute(sql.encode())  # no parameters, so that % means itself
@@ -223,7 +239,9 @@ def _run(case: Case, step: Step, connection: Any) -> None:
 
 def differences(case: Case, origin: DatabaseServer, target: DatabaseServer) -> list[str]:
     """What is not at the target as it should be."""
-    found = compare(origin, target, [f"{case.database}.*", f"{case.database}_?.*"], structure=case.structure)
+    own = case.pair or {}
+    tables = own.get("compare", [f"{case.database}.*", f"{case.database}_?.*"])
+    found = compare(origin, target, tables, structure=case.structure, rename=own.get("rename"))
     for step in case.queries:
         if step.only and origin.flavor not in step.only:
             continue
@@ -235,7 +253,7 @@ def differences(case: Case, origin: DatabaseServer, target: DatabaseServer) -> l
 
 
 def _answer(case: Case, step: Step, server: DatabaseServer) -> list[str]:
-    sql = step.sql.replace("$DIR", str(case.folder)).replace("$DB", case.database)
+    sql = case.fill(step.sql)
     options = {"charset": "utf8mb4", "init_command": "SET time_zone='+00:00'", "conv": {}}
     try:
         with server.connect(database=case.database, **options) as connection, connection.cursor() as cursor:

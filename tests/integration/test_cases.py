@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.case_runner import FLAVORS, Case, cases, differences, play
-from tests.harness import Farm, Pair
+from tests.harness import Farm, Pair, execute
 
 pytestmark = pytest.mark.servers
 
@@ -43,6 +43,21 @@ class Road:
             self._pair.start()
         return self._pair
 
+    def own_pair(self, case: Case) -> Pair:
+        """A pair for this case alone, running."""
+        name = f"cases{next(_numbers)}"
+        own = dict(case.pair or {})
+        options = dict(own["options"])
+        options.setdefault("tables", {"include": [f"{case.database}.*"]})
+        options["tables"]["include"] = [f"{name}.*", *options["tables"]["include"]]
+        for number in ("", "_2", "_3"):
+            execute(self.target, f"DROP DATABASE IF EXISTS `{case.database}{number}`")
+        execute(self.target, *own.get("prepare_target", ["DO 0"]))
+        grant = ["case\\_%"]
+        folder = self._folder / name
+        pair = Pair(folder, self.origin, self.target, self._kafka, name=name, also_grant=grant, options=options)
+        return pair.start()
+
     def give_up(self) -> None:
         """Leave the pair as it is; the next case gets a new one."""
         if self._pair is not None:
@@ -63,6 +78,13 @@ def test_case(road: Road, case: Case) -> None:
     """The case's rows, structure and answers are the same at the target."""
     if not case.runs_on(road.origin.flavor, road.target.flavor):
         pytest.skip(f"made for {' '.join(case.pairs or case.servers)}")
+    if case.pair is not None:
+        with road.own_pair(case) as pair:
+            play(case, road.origin)
+            pair.settle()
+            found = differences(case, road.origin, road.target)
+        assert not found, f"{case.name}: {case.about}\n" + "\n".join(found)
+        return
     pair = road.pair()
     try:
         play(case, road.origin)

@@ -1,0 +1,14 @@
+CREATE TABLE `$DB`.`_orders_ghc` (id BIGINT AUTO_INCREMENT PRIMARY KEY, hint VARCHAR(64) NOT NULL, value VARCHAR(255), UNIQUE KEY (hint));
+CREATE TABLE `$DB`.`_orders_gho` LIKE `$DB`.`orders`;
+ALTER TABLE `$DB`.`_orders_gho` ADD COLUMN extra INT NOT NULL DEFAULT 0, MODIFY n BIGINT;
+INSERT IGNORE INTO `_orders_gho` (id, v, n) SELECT id, v, n FROM orders WHERE id <= 2;
+UPDATE orders SET n = 20 WHERE id = 2;
+REPLACE INTO `_orders_gho` (id, v, n) VALUES (2, 'b', 20);
+INSERT IGNORE INTO `_orders_gho` (id, v, n) SELECT id, v, n FROM orders WHERE id > 2;
+CREATE TABLE `_orders_del` (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE=InnoDB COMMENT='ghost-cut-over-sentry';
+DROP TABLE IF EXISTS `_orders_del`;
+RENAME TABLE `$DB`.`orders` TO `$DB`.`_orders_del`, `$DB`.`_orders_gho` TO `$DB`.`orders`;
+INSERT INTO orders (v, n, extra) VALUES ('f', 6, 7);
+DROP TABLE IF EXISTS `$DB`.`_orders_ghc`;
+DROP TABLE IF EXISTS `$DB`.`_orders_del`;
+UPDATE orders SET extra = 1 WHERE id = 2;

@@ -1,0 +1,3 @@
+-- about: a gh-ost run passes a flow that includes the real table only, its helpers apart
+CREATE TABLE orders (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(20), n INT);
+INSERT INTO orders (v, n) VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4);

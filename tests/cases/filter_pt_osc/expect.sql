@@ -1,0 +1,2 @@
+SELECT COUNT(*), SUM(w) FROM items;
+-- = 5|9

@@ -1,0 +1,14 @@
+SET gtid_next = '$UUID:5';
+INSERT INTO t VALUES (1, 1);
+SET gtid_next = '$UUID:9';
+UPDATE t SET n = n + 1;
+SET gtid_next = AUTOMATIC;
+INSERT INTO t VALUES (2, 2);
+SET gtid_next = '$UUID:7';
+START TRANSACTION;
+INSERT INTO t VALUES (3, 3);
+COMMIT;
+SET gtid_next = '$UUID:1';
+COMMIT;
+SET gtid_next = AUTOMATIC;
+DELETE FROM t WHERE id = 2;

@@ -1,0 +1,2 @@
+SELECT id, email, name, phone, country, n FROM u ORDER BY id;
+-- = 1|hidden|Än|NULL|DE|11

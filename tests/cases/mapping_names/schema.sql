@@ -1,0 +1,3 @@
+-- about: a database and a table that have other names at the target, DDL included
+CREATE TABLE t (id INT PRIMARY KEY, n INT);
+CREATE TABLE other (id INT PRIMARY KEY, v VARCHAR(10));

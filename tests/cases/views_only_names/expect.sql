@@ -1,0 +1,2 @@
+SELECT n FROM t WHERE id = 2;
+-- = 20
