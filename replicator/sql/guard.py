@@ -17,6 +17,7 @@ APPLYING = "@replicator_applying"
 """The user variable that the applier's sessions set, and guards look at."""
 
 _HEAD = ("IF", "@", "REPLICATOR_APPLYING", "IS", "NULL", "THEN")
+_EXPRESSION = "CASE expression"
 _BEGINS_STATEMENT = words("THEN ELSE BEGIN DO LOOP REPEAT ATOMIC")
 
 
@@ -69,19 +70,24 @@ def _one_if(tokens: list[str]) -> bool:
     while at < len(tokens):
         word, before = tokens[at], tokens[at - 1]
         follows = tokens[at + 1] if at + 1 < len(tokens) else ""
+        if before in (".", "@"):
+            at += 1  # part of a name
+            continue
         if word == "END":
-            kind = follows if follows in ("IF", "CASE", "LOOP", "WHILE", "REPEAT") else ""
             opened = blocks.pop()
-            # END closes a BEGIN or a CASE expression; the others name what they close.
-            if opened != kind and (kind or opened not in ("BEGIN", "CASE")):
+            # END alone closes a BEGIN or a CASE expression; the others name what they close.
+            kind = "" if opened in ("BEGIN", _EXPRESSION) else opened
+            if kind and follows != kind:
                 return False
             at += 2 if kind else 1
             if not blocks:
                 return at == len(tokens)
             continue
-        begins = before in _BEGINS_STATEMENT or before in (";", ":")
-        if word in ("CASE", "BEGIN") or (begins and word in ("IF", "LOOP", "WHILE", "REPEAT")):
+        begins = (before in _BEGINS_STATEMENT or before in (";", ":")) and blocks[-1] != _EXPRESSION
+        if word == "BEGIN" or (begins and word in ("IF", "CASE", "LOOP", "WHILE", "REPEAT")):
             blocks.append(word)
+        elif word == "CASE":
+            blocks.append(_EXPRESSION)
         elif word in ("ELSE", "ELSEIF", "ELSIF") and blocks == ["IF"]:
             return False
         at += 1
@@ -89,31 +95,32 @@ def _one_if(tokens: list[str]) -> bool:
 
 
 def disable_event(statement: Statement) -> bytes:
-    """A CREATE EVENT that makes the event disabled: events run at one site only. Raises DdlError for anything else."""
-    if statement.kind != "CREATE EVENT":
-        raise DdlError(f"a {statement.kind} cannot be disabled", remedy="set ddl.event to ignore or halt")
+    """A CREATE or ALTER EVENT that leaves the event disabled: events run at one site only.
+
+    An ALTER that does not say whether it is enabled stays. Raises DdlError for anything else.
+    """
     from .rewrite import expand_comments
 
     text = expand_comments(statement)
-    cursor = Cursor(text, statement.syntax, statement.default_schema)
-    do = next((i for i, t in enumerate(cursor.tokens) if _is(t.text, b"DO") and t.kind is Kind.WORD and i > 3), None)
-    if do is None:
-        raise DdlError("the event has no DO", remedy="create it by hand at the target, disabled")
-    at, end = cursor.tokens[do].start, cursor.tokens[do].start
-    for i in range(4, do):
-        token = cursor.tokens[i]
-        if token.kind is not Kind.WORD:
+    plain = classify_with(text, statement.syntax, statement.default_schema)
+    if plain.kind not in ("CREATE EVENT", "ALTER EVENT") or plain.object is None:
+        raise DdlError(f"a {statement.kind or 'statement'} is no event", remedy="set ddl.event to ignore or halt")
+    at = -1  # where DISABLE must stand, if it is not there yet
+    for token in Cursor(text, plain.syntax, plain.default_schema).tokens:
+        if token.kind is not Kind.WORD or token.start < plain.object.end:
             continue
-        if _is(token.text, b"ENABLE"):
-            at, end = token.start, token.end
-            break
-        if _is(token.text, b"DISABLE"):
+        word = token.text.upper()
+        if word == b"ENABLE":
+            return text[: token.start] + b"DISABLE" + text[token.end :]
+        if word == b"DISABLE":
             return text
-        if _is(token.text, b"COMMENT"):
-            at = end = token.start
+        if word == b"COMMENT" and at < 0:
+            at = token.start
+        if word == b"DO":
+            at = token.start if at < 0 else at
             break
-    return text[:at] + b"DISABLE " + text[end:]
-
-
-def _is(text: bytes, word: bytes) -> bool:
-    return text.upper() == word
+    if plain.kind == "ALTER EVENT":
+        return text
+    if at < 0:
+        raise DdlError("the event has no DO", remedy="create it by hand at the target, disabled")
+    return text[:at] + b"DISABLE " + text[at:]

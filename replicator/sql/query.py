@@ -100,8 +100,9 @@ def _common_table(cursor: Cursor, expressions: set[str]) -> None:
     if cursor.word(-1) in ("WITH", "RECURSIVE") or cursor.symbol(-1) == ",":
         ahead = 1
         if cursor.symbol(1) == "(":
-            while cursor.peek(ahead) is not None and cursor.symbol(ahead) != ")":
-                ahead += 1
+            ahead += 1
+            while cursor.peek(ahead) is not None and cursor.symbol(ahead) not in (")", "("):
+                ahead += 1  # stops at a second parenthesis: it holds no list of columns, and scans must not add up
             ahead += 1
         if cursor.word(ahead) == "AS" and cursor.symbol(ahead + 1) == "(":
             expressions.add(token.text.decode("latin-1").strip('`"').lower())
