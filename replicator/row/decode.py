@@ -33,8 +33,8 @@ Decode = Callable[[int, bytes], list[RowChange]]
 _WRITE, _UPDATE, _DELETE = (23, 30), (24, 31), (25, 32)
 _PARTIAL_UPDATE = 39
 _FIRST_V2 = 30
-_BOTH_PATHS_MAX = 64
-"""Tables with more columns have one path for rows with and without NULL: half the code to compile."""
+_GROUP = 8
+"""So many columns are read straight when none of them is NULL; otherwise one by one."""
 
 _DAMAGE = (IndexError, KeyError, OverflowError, ValueError, struct.error, zlib.error)
 _PREFIX_CODES = {1: "B", 2: "H", 3: "3s", 4: "I"}
@@ -80,9 +80,7 @@ def _shape(table_map: TableMap, ordinal: int) -> Shape:
     try:
         return shape(table_map.columns[ordinal])
     except DecodeError as error:
-        raise DecodeError(
-            error.what, where=f"{error.where} of table {table_map.qualified}", remedy=error.remedy
-        ) from None
+        raise DecodeError(error.what, where=f"{error.where} of table {table_map.qualified}", remedy=error.remedy) from None
 
 
 class _Generator:
@@ -146,21 +144,13 @@ class _Generator:
         say(3, f"n = {bits} & {self._mask:#x}")
         say(3, f"i += {width}")
         name = f"{letter}image"
-        everything = range(len(self._shapes))
-        if not self._required ^ self._mask:
+        if not partial and not self._keeps_raw(letter) and self._required == self._mask:
             say(3, "if n: raise ValueError('NULL in a column that has none')")
-            self._straight(3, letter, mode, everything)
+            self._straight(3, letter, range(len(self._shapes)))
             say(3, f"{name} = ({self._tuple(letter, mode)})")
-        elif partial or self._keeps_raw(letter) or len(self._shapes) > _BOTH_PATHS_MAX:
-            self._checked(3, letter, mode, partial=partial)
-            say(3, f"{name} = ({''.join(f'{letter}{i}, ' for i in everything)})")
         else:
-            say(3, "if not n:")
-            self._straight(4, letter, mode, everything)
-            say(4, f"{name} = ({self._tuple(letter, mode)})")
-            say(3, "else:")
-            self._checked(4, letter, mode)
-            say(4, f"{name} = ({''.join(f'{letter}{i}, ' for i in everything)})")
+            self._checked(letter, mode, partial=partial)
+            say(3, f"{name} = ({''.join(f'{letter}{i}, ' for i in range(len(self._shapes)))})")
         return name
 
     def _keeps_raw(self, letter: str) -> bool:
@@ -183,7 +173,7 @@ class _Generator:
         parts = (expression(column, mode, f"{letter}{i}") for i, column in enumerate(self._table_map.columns))
         return "".join(f"{part}, " for part in parts)
 
-    def _straight(self, depth: int, letter: str, mode: Mode, ordinals: Iterable[int]) -> None:
+    def _straight(self, depth: int, letter: str, ordinals: Iterable[int]) -> None:
         """Reads raw values that are all there, fixed ones and the next length together."""
         run: list[tuple[str, str, int]] = []  # name, struct code, bytes
         for i in ordinals:
@@ -215,28 +205,38 @@ class _Generator:
         self._say(depth, f"{''.join(f'{name}, ' for name, _, _ in run)} = {known}(p, i)".replace(",  =", ", ="))
         return sum(size for _, _, size in run)
 
-    def _checked(self, depth: int, letter: str, mode: Mode, *, partial: bool = False) -> None:
+    def _checked(self, letter: str, mode: Mode, *, partial: bool) -> None:
         """Reads values of which some may be NULL, and turns each into its form."""
         say = self._say
-        null = "NULL" if mode == "literal" else "None"
         if self._required:
-            say(depth, f"if n & {self._required:#x}: raise ValueError('NULL in a column that has none')")
-        columns = self._table_map.columns
-        for nullable, group in itertools.groupby(range(len(columns)), lambda i: columns[i].nullable):
-            ordinals = list(group)
-            if not nullable:
-                self._straight(depth, letter, mode, ordinals)
-                for i in ordinals:
-                    self._convert(depth, letter, i, mode, partial)
-                continue
-            for i in ordinals:
-                say(depth, f"if n & {1 << i:#x}:")
-                say(depth + 1, f"{letter}{i} = {null}")
-                if self._keeps_raw(letter) and i in self._json:
-                    say(depth + 1, f"r{i} = None")
-                say(depth, "else:")
-                self._straight(depth + 1, letter, mode, [i])
-                self._convert(depth + 1, letter, i, mode, partial)
+            say(3, f"if n & {self._required:#x}: raise ValueError('NULL in a column that has none')")
+        for start in range(0, len(self._shapes), _GROUP):
+            group = range(start, min(start + _GROUP, len(self._shapes)))
+            nullable = sum(1 << i for i in group) & ~self._required
+            depth = 3
+            if nullable:
+                say(3, f"if n & {nullable:#x}:")
+                for i in group:
+                    self._one(4, letter, i, mode, partial)
+                say(3, "else:")
+                depth = 4
+            self._straight(depth, letter, group)
+            for i in group:
+                self._convert(depth, letter, i, mode, partial)
+
+    def _one(self, depth: int, letter: str, i: int, mode: Mode, partial: bool) -> None:
+        say = self._say
+        if not self._table_map.columns[i].nullable:
+            self._straight(depth, letter, [i])
+            self._convert(depth, letter, i, mode, partial)
+            return
+        say(depth, f"if n & {1 << i:#x}:")
+        say(depth + 1, f"{letter}{i} = {'NULL' if mode == 'literal' else 'None'}")
+        if self._keeps_raw(letter) and i in self._json:
+            say(depth + 1, f"r{i} = None")
+        say(depth, "else:")
+        self._straight(depth + 1, letter, [i])
+        self._convert(depth + 1, letter, i, mode, partial)
 
     def _convert(self, depth: int, letter: str, i: int, mode: Mode, partial: bool) -> None:
         name = f"{letter}{i}"

@@ -5,10 +5,11 @@ Both servers print the shortest digits that give the number back, as Python does
 
 from __future__ import annotations
 
-__all__ = ["double_literal", "double_text"]
+__all__ = ["double_literal", "double_text", "single_literal"]
 
 _PLAIN_DIGITS_MAX = 15  # a whole number with more digits is printed with an exponent
 _PLAIN_ZEROS_MAX = 14  # so is a fraction with more zeros behind the point
+_SINGLE_PLAIN_MAX = 3.4e38  # close to FLOAT's limit, nine digits may round to what lies beyond
 
 
 def double_literal(number: float) -> bytes:
@@ -24,11 +25,23 @@ def double_literal(number: float) -> bytes:
     return text.encode() + b"e0"
 
 
+def single_literal(number: float) -> bytes:
+    """A literal of type DOUBLE that a FLOAT column rounds to ``number``, which is single precision: nine digits do."""
+    if number and -_SINGLE_PLAIN_MAX < number < _SINGLE_PLAIN_MAX:
+        return b"%.8e" % number
+    return double_literal(number)
+
+
 def double_text(number: float) -> bytes:
     """As ``SELECT CAST(x AS DOUBLE)`` prints it."""
     text = repr(number)
     if "n" in text:
         raise ValueError("not a finite number")
+    if "e" not in text:
+        if text[-2:] != ".0":
+            return text.encode()
+        if len(text) <= _PLAIN_DIGITS_MAX + 2:
+            return text[:-2].encode()
     mantissa, _, exponent = text.partition("e")
     sign = ""
     if mantissa[0] == "-":

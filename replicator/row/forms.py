@@ -13,7 +13,7 @@ from ..errors import DecodeError
 from .charsets import BINARY
 from .compressed import column_bytes
 from .decimals import decimal_layout
-from .floats import double_literal, double_text
+from .floats import double_literal, double_text, single_literal
 from .jsondiff import json_patched
 from .jsontext import json_literal, json_text
 from .temporal import (
@@ -22,10 +22,14 @@ from .temporal import (
     DAY_OF,
     DAY_OF_QUOTED,
     SECONDS_A_DAY,
+    SHORT_FRACTIONS,
+    SHORT_FRACTIONS_QUOTED,
     STAMP_DAY,
     STAMP_DAY_QUOTED,
+    TIME,
     TIME_OF,
     TIME_OF_QUOTED,
+    TIME_QUOTED,
     format_time,
 )
 from .types import Column, Type
@@ -59,6 +63,7 @@ _TEMPORAL_BYTES = {Type.TIMESTAMP: 4, Type.DATETIME: 5, Type.TIME: 3}
 _STRINGS = frozenset({Type.VARCHAR, Type.VAR_STRING, Type.STRING, Type.BLOB})
 _COMPRESSED = frozenset({Type.BLOB_COMPRESSED, Type.VARCHAR_COMPRESSED})
 _RAW = frozenset({Type.GEOMETRY, Type.VECTOR})
+_CLOCKS = [b"%02d:%02d:%02d" % (s // 3600, s // 60 % 60, s % 60) for s in range(SECONDS_A_DAY)]
 _YEARS = [0, *range(1901, 2156)]
 
 NAMESPACE: dict[str, Any] = {
@@ -68,16 +73,22 @@ NAMESPACE: dict[str, Any] = {
     "DATE_Q": DATE_QUOTED,
     "DAY": DAY_OF,
     "DAY_Q": DAY_OF_QUOTED,
-    "TIME": TIME_OF,
-    "TIME_Q": TIME_OF_QUOTED,
+    "CLOCK": TIME_OF,
+    "CLOCK_Q": TIME_OF_QUOTED,
+    "TIME": TIME,
+    "TIME_Q": TIME_QUOTED,
     "SDAY": STAMP_DAY,
     "SDAY_Q": STAMP_DAY_QUOTED,
-    "STIME": [b"%02d:%02d:%02d" % (s // 3600, s // 60 % 60, s % 60) for s in range(SECONDS_A_DAY)],
+    "STIME": _CLOCKS,
+    "STIME_Q": [clock + b"'" for clock in _CLOCKS],
+    "FRACTION": SHORT_FRACTIONS,
+    "FRACTION_Q": SHORT_FRACTIONS_QUOTED,
     "YEAR": _YEARS,
     "YEAR_L": [b"%d" % y for y in _YEARS],
     "YEAR_T": [b"%04d" % y for y in _YEARS],
     "time_text": format_time,
     "double_literal": double_literal,
+    "single_literal": single_literal,
     "double_text": double_text,
     "inflate": column_bytes,
     "json_literal": json_literal,
@@ -130,7 +141,9 @@ def expression(column: Column, mode: Mode, v: str) -> str:
             v = f"fb({v}, 'little', signed={not column.unsigned})"
         return _number(mode, v)
     if kind in (Type.FLOAT, Type.DOUBLE):
-        return v if mode == "value" else f"double_{mode}({v})"
+        if mode == "literal":
+            return f"single_literal({v})" if kind == Type.FLOAT else f"double_literal({v})"
+        return v if mode == "value" else f"double_text({v})"
     if kind == Type.YEAR:
         return {"literal": f"YEAR_L[{v}]", "text": f"YEAR_T[{v}]", "value": f"YEAR[{v}]"}[mode]
     if kind == Type.DATE:
@@ -145,6 +158,8 @@ def expression(column: Column, mode: Mode, v: str) -> str:
         return _datetime(column, mode, v)
     if kind == Type.TIMESTAMP:
         return _timestamp(column, mode, v)
+    if kind == Type.TIME and not column.decimals:
+        return f"TIME_Q[{v}]" if mode == "literal" else f"TIME[{v}]"
     if kind == Type.TIME:
         text = f"time_text({v}, {column.decimals})"
         return f"b\"'%b'\" % {text}" if mode == "literal" else text
@@ -167,33 +182,35 @@ def _quoted(v: str) -> str:
     return f"""b"'%b'" % {v}.replace(b"\\\\", b"\\\\\\\\").replace(b"'", b"''")"""
 
 
-def _fraction_format(decimals: int, fraction: str) -> tuple[str, str]:
-    return f".%0{decimals}d", f"({fraction}) // 10" if decimals & 1 else fraction
-
-
 def _datetime(column: Column, mode: Mode, v: str) -> str:
     q = "_Q" if mode == "literal" else ""
     decimals = column.decimals
     if not decimals:
-        return f"DAY{q}[(x := fb({v})) >> 17] + TIME{q}[x & 0x1FFFF]"
+        return f"DAY{q}[(x := fb({v})) >> 17] + CLOCK{q}[x & 0x1FFFF]"
     bits = 8 * ((decimals + 1) // 2)
-    form, fraction = _fraction_format(decimals, f"x & {(1 << bits) - 1:#x}")
-    end = "'" if mode == "literal" else ""
-    return f'b"%b%b{form}{end}" % (DAY{q}[(x := fb({v})) >> {bits + 17}], TIME[x >> {bits} & 0x1FFFF], {fraction})'
+    return _with_fraction(f"DAY{q}[(x := fb({v})) >> {bits + 17}]", f"CLOCK[x >> {bits} & 0x1FFFF]", column, q)
 
 
 def _timestamp(column: Column, mode: Mode, v: str) -> str:
     """Zero seconds are the zero timestamp."""
-    q, end = ("_Q", "'") if mode == "literal" else ("", "")
+    q, quote = ("_Q", "'") if mode == "literal" else ("", "")
     decimals = column.decimals
-    zero = f"{end}0000-00-00 00:00:00{'.' + '0' * decimals if decimals else ''}{end}"
+    zero = f'b"{quote}0000-00-00 00:00:00{"." + "0" * decimals if decimals else ""}{quote}"'
     if not decimals:
-        made = f'b"%b%b{end}" % (SDAY{q}[x // 86400], STIME[x % 86400])'
-        return f'({made} if (x := fb({v})) else b"{zero}")'
+        return f"(SDAY{q}[x // 86400] + STIME{q}[x % 86400] if (x := fb({v})) else {zero})"
     bits = 8 * ((decimals + 1) // 2)
-    form, fraction = _fraction_format(decimals, f"x & {(1 << bits) - 1:#x}")
-    made = f'b"%b%b{form}{end}" % (SDAY{q}[(y := x >> {bits}) // 86400], STIME[y % 86400], {fraction})'
-    return f'({made} if (x := fb({v})) >> {bits} else b"{zero}")'
+    made = _with_fraction(f"SDAY{q}[(y := x >> {bits}) // 86400]", "STIME[y % 86400]", column, q)
+    return f"({made} if (x := fb({v})) >> {bits} else {zero})"
+
+
+def _with_fraction(day: str, clock: str, column: Column, q: str) -> str:
+    """Joins day, time of day and the fraction in the low bytes of ``x``; up to four digits come from a table."""
+    decimals = column.decimals
+    stored = f"x & {(1 << 8 * ((decimals + 1) // 2)) - 1:#x}"
+    if decimals <= 4:
+        return f"{day} + {clock} + FRACTION{q}[{decimals}][{stored}]"
+    end = "'" if q else ""
+    return f'b"%b%b.%0{decimals}d{end}" % ({day}, {clock}, {f"({stored}) // 10" if decimals & 1 else stored})'
 
 
 def _decimal(column: Column, v: str) -> str:

@@ -15,10 +15,14 @@ __all__ = [
     "DATE_QUOTED",
     "DAY_OF",
     "DAY_OF_QUOTED",
+    "SHORT_FRACTIONS",
+    "SHORT_FRACTIONS_QUOTED",
     "STAMP_DAY",
     "STAMP_DAY_QUOTED",
+    "TIME",
     "TIME_OF",
     "TIME_OF_QUOTED",
+    "TIME_QUOTED",
     "format_packed_date",
     "format_packed_datetime",
     "format_packed_time",
@@ -27,6 +31,7 @@ __all__ = [
 
 _ENTRIES_MAX = 1 << 17
 _EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
+_TIME_OFFSET = 0x800000
 _DATETIME_SIGN = 1 << 22  # always set: there is no date before year 0
 SECONDS_A_DAY = 86_400
 
@@ -82,28 +87,22 @@ def _stamp_day(days: int) -> bytes:
     return datetime.date.fromordinal(_EPOCH_DAY + days).isoformat().encode()
 
 
-DATE: _Table[bytes] = _Table(_date)
-DATE_QUOTED: _Table[bytes] = _Table(lambda raw: b"'%b'" % _date(raw))
-DAY_OF: _Table[int] = _Table(lambda packed: _day_of(packed) + b" ")
-DAY_OF_QUOTED: _Table[int] = _Table(lambda packed: b"'%b " % _day_of(packed))
-TIME_OF: _Table[int] = _Table(_time_of)
-TIME_OF_QUOTED: _Table[int] = _Table(lambda packed: _time_of(packed) + b"'")
-STAMP_DAY: _Table[int] = _Table(lambda days: _stamp_day(days) + b" ")
-STAMP_DAY_QUOTED: _Table[int] = _Table(lambda days: b"'%b " % _stamp_day(days))
+def _time(raw: bytes) -> bytes:
+    """TIME without a fraction: 3 bytes of hours (10 bits), minutes and seconds (6 each), with an offset."""
+    if len(raw) != 3:
+        raise ValueError("a time of another size than 3 bytes")
+    number = int.from_bytes(raw, "big") - _TIME_OFFSET
+    return b"-" + _hms(-number) if number < 0 else _hms(number)
 
 
 def format_time(raw: bytes, decimals: int) -> bytes:
-    """TIME: 3 bytes of hours (10 bits), minutes and seconds (6 each), then the fraction; all one number with an offset."""
-    extra = (decimals + 1) // 2
-    if len(raw) != 3 + extra:
-        raise ValueError("a time of another size")
-    number = int.from_bytes(raw, "big") - (0x800000 << 8 * extra)
-    sign = b""
+    """TIME with a fraction: all one number with an offset, the fraction in the last bytes."""
+    bits = 8 * ((decimals + 1) // 2)
+    number = int.from_bytes(raw, "big") - (_TIME_OFFSET << bits)
     if number < 0:
-        sign, number = b"-", -number
-    whole, fraction = number >> 8 * extra, number & (1 << 8 * extra) - 1
-    text = sign + _hms(whole)
-    return text + _fraction(fraction, decimals) if decimals else text
+        number = -number
+        return b"-" + _HMS[number >> bits] + _fraction(number & (1 << bits) - 1, decimals)
+    return _HMS[number >> bits] + _fraction(number & (1 << bits) - 1, decimals)
 
 
 def format_packed_date(number: int) -> bytes:
@@ -135,4 +134,21 @@ def _fraction(stored: int, decimals: int) -> bytes:
         stored //= 10
     if stored >= 10**decimals:
         raise ValueError("no fraction")
-    return b".%0*d" % (decimals, stored)
+    return _FRACTION_FORMS[decimals] % stored
+
+
+_FRACTION_FORMS = tuple(b".%%0%dd" % decimals for decimals in range(7))
+SHORT_FRACTIONS: list[list[bytes]] = [[], *([_fraction(n, d) for n in range(100 ** ((d + 1) // 2))] for d in range(1, 5))]
+"""By number of digits up to four, then by what is stored."""
+SHORT_FRACTIONS_QUOTED = [[text + b"'" for text in texts] for texts in SHORT_FRACTIONS]
+DATE: _Table[bytes] = _Table(_date)
+DATE_QUOTED: _Table[bytes] = _Table(lambda raw: b"'%b'" % _date(raw))
+DAY_OF: _Table[int] = _Table(lambda packed: _day_of(packed) + b" ")
+DAY_OF_QUOTED: _Table[int] = _Table(lambda packed: b"'%b " % _day_of(packed))
+TIME_OF: _Table[int] = _Table(_time_of)
+TIME_OF_QUOTED: _Table[int] = _Table(lambda packed: _time_of(packed) + b"'")
+STAMP_DAY: _Table[int] = _Table(lambda days: _stamp_day(days) + b" ")
+STAMP_DAY_QUOTED: _Table[int] = _Table(lambda days: b"'%b " % _stamp_day(days))
+TIME: _Table[bytes] = _Table(_time)
+TIME_QUOTED: _Table[bytes] = _Table(lambda raw: b"'%b'" % _time(raw))
+_HMS: _Table[int] = _Table(_hms)
