@@ -10,6 +10,7 @@ __all__ = ["Commands"]
 
 _NAMES = (
     "run",
+    "check",
     "status",
     "wait",
     "inspect",
