@@ -6,6 +6,7 @@ each has its own name, so its own topics, checkpoint rows and schemas, and is st
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ import pytest
 from dev import DatabaseServer, DevError, KafkaServer, start_kafka, start_mariadb, start_mysql
 from dev.pair import Pair
 
-__all__ = ["FAST", "Farm", "Pair", "Pairs", "execute", "script"]
+__all__ = ["FAST", "Farm", "Pair", "Pairs", "Road", "execute", "script"]
 
 FAST = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "2"}
 """Safe when a server process is killed, which tests do; not when the machine goes down, which they don't."""
+
+
+_road_numbers = itertools.count(1)
 
 
 class Farm:
@@ -99,6 +103,51 @@ class Pairs:
             for server in pair.servers.values():
                 if server.running:
                     execute(server, *[f"DROP DATABASE IF EXISTS `{schema}`" for schema in pair.schemas])
+
+
+class Road:
+    """One long-lived pair from one flavor to another, for many short tests; a new one after a test that it did not survive.
+
+    It carries all databases that match ``databases`` (a glob with one ``*`` at its end).
+    """
+
+    def __init__(self, farm: Farm, origin: str, target: str, folder: Path, *, prefix: str, databases: str) -> None:
+        self.origin = farm.database(origin, "east")
+        self.target = farm.database(target, "west")
+        self._kafka = farm.kafka()
+        self._folder = folder
+        self._prefix = prefix
+        self._databases = databases
+        self._pair: Pair | None = None
+
+    def pair(self) -> Pair:
+        """The pair, running."""
+        if self._pair is None:
+            self._pair = self.new_pair({"tables": {"include": [f"{self._databases}.*"]}})
+        return self._pair
+
+    def new_pair(self, options: dict[str, Any]) -> Pair:
+        """Another pair on the same servers, running, with these options; the caller stops it."""
+        name = f"{self._prefix}{next(_road_numbers)}"
+        tables = dict(options["tables"])
+        tables["include"] = [f"{name}.*", *tables["include"]]
+        grant = self._databases.replace("_", "\\_").replace("*", "%")
+        pair = Pair(
+            self._folder / name,
+            self.origin,
+            self.target,
+            self._kafka,
+            name=name,
+            also_grant=[grant],
+            options={**options, "tables": tables},
+        )
+        return pair.start()
+
+    def give_up(self) -> None:
+        """Leave the pair as it is; the next test gets a new one."""
+        if self._pair is not None:
+            self._pair.stop()
+        self._pair = None
 
 
 def execute(server: DatabaseServer, *statements: str, **options: Any) -> list[Any]:

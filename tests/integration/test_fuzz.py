@@ -1,0 +1,29 @@
+"""A short run of the fuzzer: random schemas and transactions arrive as they were. ``make fuzz`` runs it for long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fuzz import Counts, fuzz
+from tests.harness import Farm, Road
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(scope="module", params=["mysql", "mariadb"])
+def road(request: pytest.FixtureRequest, farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
+    """A pair between servers of one flavor."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    made = Road(farm, request.param, request.param, folder, prefix="fuzz", databases="fuzz_*")
+    yield made
+    made.give_up()
+
+
+def test_random_schemas_and_transactions_arrive(road: Road) -> None:
+    """Twenty-five scripts of a fixed seed: rows, structure and multiplicity are the same at the target."""
+    counts = Counts()
+    fuzz(road, 20260101, 25, counts)
+    assert counts.scripts >= 25
+    assert counts.refused < counts.statements / 2
