@@ -24,16 +24,15 @@ delete    another row, or the same but written later   delete_differing
 delete    the row as expected                          no conflict
 ========  ===========================================  =============================
 
-"Later" is only asked where the configured policy goes by commit time, or where sequences say so exactly.
+"Later" is only asked where the configured policy is ``latest_timestamp``, or where sequences say so exactly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .stamps import supersedes
 from .table import TableInfo
-from .types import Change, ChangeKind, ConflictType, Detection, LocalRow, Provenance, key_of
+from .types import Change, ChangeKind, ConflictType, Detection, LocalRow, key_of
 from .values import differing_columns, same_row
 
 __all__ = ["ALREADY", "NO_CONFLICT", "blockers", "detect"]
@@ -48,24 +47,22 @@ def detect(
     others: Sequence[LocalRow] = (),
     *,
     table: TableInfo,
-    origin: Provenance,
     full: bool = True,
     counting: bool = False,
-    timed: Callable[[ConflictType], bool] = lambda _: False,
+    later: Callable[[LocalRow, ConflictType], bool] = lambda _row, _conflict: False,
 ) -> Detection:
     """Find the conflict of one change, if there is one.
 
     ``local`` is what is at the change's old key (an insert's only key). ``others`` is what is at each unique key of
     ``change.after`` and, for a change that moves its row, at the new key: rows, and memories of rows (``row=None``).
     ``full`` compares the whole before image; without it, only whether rows exist. ``counting`` is for policies that add
-    differences: an equal row is then no sign that the change has arrived. ``timed`` says of a conflict type whether its
-    policy goes by commit time: then an equal row that was written later by another site is another row.
+    differences: an equal row is then no sign that the change has arrived. ``later`` says whether something was
+    written later than the change by the policy for a conflict type: an equal row is then another row. It is asked only where
+    that is not known exactly (``LocalRow.unseen``).
     """
 
     def is_later(one: LocalRow, conflict: ConflictType) -> bool:
-        if one.unseen is not None:
-            return one.unseen
-        return timed(conflict) and not supersedes(origin, one.provenance)
+        return later(one, conflict) if one.unseen is None else one.unseen
 
     blocking = blockers(local, others, table)
     claimed = any(o.row is None and is_later(o, ConflictType.MULTIPLE_UNIQUE_CONFLICTS) for o in others)
@@ -86,9 +83,7 @@ _IsLater = Callable[[LocalRow, ConflictType], bool]
 _COLLISION = Detection(ConflictType.MULTIPLE_UNIQUE_CONFLICTS)
 
 
-def _detect_insert(
-    change: Change, local: LocalRow, blocking: Sequence[LocalRow], claimed: bool, is_later: _IsLater
-) -> Detection:
+def _detect_insert(change: Change, local: LocalRow, blocking: Sequence[LocalRow], claimed: bool, is_later: _IsLater) -> Detection:
     assert change.after is not None
     if local.row is not None and same_row(local.row, change.after):
         return ALREADY

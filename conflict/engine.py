@@ -64,21 +64,22 @@ def decide(
     for image in (change.before, change.after, local.row, *(o.row for o in others)):
         if image is not None and len(image) != len(table.columns):
             raise ValueError(f"a row of {len(image)} values for the {len(table.columns)} columns of {'.'.join(table.name)}")
+    situation = _Situation(change, local, tuple(others), policies, table, origin, site, site_priority)
     found = detect(
         change,
         local,
         others,
         table=table,
-        origin=origin,
         full=full,
         counting=policies.counting(table.name),
-        timed=lambda conflict: _row_timed(policies.policy_for(conflict, table.name)),
+        later=lambda one, conflict: _later(one, policies.policy_for(conflict, table.name), situation),
     )
     if found.already:
-        return Decision(Action.SKIP if local.row is None else Action.KEEP, provenance=origin)
+        # Of two deletes the later one has to be remembered, which only the timestamp column tells.
+        newer = _later(local, policies.policy_for(ConflictType.DELETE_MISSING, table.name), situation)
+        return Decision(Action.SKIP if local.row is None else Action.KEEP, provenance=None if newer else origin)
     if found.conflict is None:
         return _write(change, origin)
-    situation = _Situation(change, local, tuple(others), policies, table, origin, site, site_priority)
     policy = policies.policy_for(found.conflict, table.name)
     trust = _clock_trouble(policy, policies, origin, now_us, clock_offset_us)
     decision = _stop(Action.HALT, trust) if trust else _settle(found.conflict, policy, situation)
@@ -143,18 +144,15 @@ def _settle(conflict: ConflictType, policy: Policy, s: _Situation) -> tuple[Deci
 def _by_rank(name: PolicyName, column: str | None, s: _Situation) -> tuple[Decision, str]:
     wins = _ranking(name, column, s)
     decision = settle_rows(s.change, s.local, s.others, table=s.table, wins=wins)
-    return replace(decision, provenance=_remembered(name, s)), _reason(name, column, decision, s)
-
-
-def _remembered(name: PolicyName, s: _Situation) -> Provenance | None:
-    """Who is to be remembered: of a change that was dropped by a fixed rule, nobody."""
-    return None if name in (PolicyName.KEEP_TARGET, PolicyName.SKIP_IF_MISSING) else s.origin
-
-
-def _reason(name: PolicyName, column: str | None, decision: Decision, s: _Situation) -> str:
     written = decision.action in (Action.WRITE_INSERT, Action.WRITE_UPDATE) or (
-        decision.action is Action.WRITE_DELETE and s.change.after is None
+        decision.action in (Action.WRITE_DELETE, Action.SKIP) and s.change.after is None
     )
+    ordered = name is PolicyName.SITE_PRIORITY or (name is PolicyName.LATEST_TIMESTAMP and column is None)
+    reason = _reason(name, column, decision, s, written=written)
+    return replace(decision, provenance=s.origin if written or ordered else None), reason
+
+
+def _reason(name: PolicyName, column: str | None, decision: Decision, s: _Situation, *, written: bool) -> str:
     winner = f"the change of {s.origin.site}" if written else f"the target {s.site}"
     by = f"{name} of {column}" if column else str(name)
     text = f"{winner} stays by {by}"
@@ -197,9 +195,10 @@ def _home(s: _Situation) -> Provenance:
 def _later_by_column(one: LocalRow, ordinal: int, s: _Situation) -> bool:
     """Compare timestamp columns. A delete counts as made just after the version that it found.
 
-    Equal ones go by site priority and name; a writer that is not known is taken to be the target's own.
+    Equal ones go by site priority and name; a writer that is not known is taken to be the target's own. What the change's
+    own site wrote before is older, whatever the column says.
     """
-    if one.unseen is False:
+    if one.unseen is False or (one.provenance is not None and one.provenance.site == s.origin.site):
         return True
     held = one.row if one.row is not None else one.deleted
     if held is None:  # no row to compare with: nothing is known, or only who deleted it
@@ -293,8 +292,13 @@ def _stop(action: Action, reason: str) -> tuple[Decision, str]:
     return Decision(action), reason
 
 
-def _row_timed(policy: Policy) -> bool:
-    return policy.name is PolicyName.LATEST_TIMESTAMP and policy.column is None
+def _later(one: LocalRow, policy: Policy, s: _Situation) -> bool:
+    """Whether what is, or was, at one key is newer than the change although its values do not say so."""
+    if policy.name is not PolicyName.LATEST_TIMESTAMP:
+        return False
+    if policy.column is None:
+        return not supersedes(s.origin, one.provenance)
+    return one.row is None and one.deleted is not None and not _ranking(policy.name, policy.column, s)(one)
 
 
 def _clock_trouble(

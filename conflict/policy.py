@@ -25,8 +25,9 @@ from typing import Any
 from .hooks import HookRunner
 from .parsing import NOTHING, Entry, PolicyError, Problem, Reader
 from .rules import HALT, Policy, PolicyName
+from .stamps import supersedes
 from .table import TableInfo, TableName
-from .types import ConflictType
+from .types import ConflictType, Provenance
 from .validate import validate_policy
 
 __all__ = ["Policies", "PolicyError", "Problem", "TablePolicies", "parse_policies"]
@@ -110,6 +111,18 @@ class Policies:
     def by_commit_time(self, table: TableName) -> bool:
         """Whether commit times are compared: an equal row that was written later is then not as expected."""
         return any(p.by_commit_time for p in self.in_use(table).values())
+
+    def remembers(self, table: TableName, new: Provenance, old: Provenance | None, *, unseen: bool | None = None) -> bool:
+        """Whether ``new`` is to be remembered as the writer of a key where ``old`` is.
+
+        ``new`` is the ``provenance`` of a decision, or of a change that fitted; ``unseen`` as in ``types.LocalRow``.
+        Versions that are compared by commit time or priority are remembered in that order; elsewhere the last written is.
+        """
+        if self.by_commit_time(table):
+            return supersedes(new, old, unseen=unseen)
+        if any(p.name is PolicyName.SITE_PRIORITY for p in self.in_use(table).values()):
+            return supersedes(new, old, unseen=unseen, by_time=False)
+        return True
 
     def counting(self, table: TableName) -> bool:
         """Whether differences are added, so that a row equal to the after image does not mean that the change arrived."""

@@ -24,8 +24,9 @@ def settle_rows(change: Change, local: LocalRow, others: Sequence[LocalRow], *, 
         return _settle_delete(local, wins)
     rivals = blockers(local, others, table)
     memories = [o for o in others if o.row is None]
-    displaced = tuple([o.row for o in rivals if o.row is not None and wins(o)])
-    alive = len(displaced) == len(rivals) and all(wins(o) for o in memories)
+    beaten = [o.row for o in rivals if o.row is not None and wins(o)]
+    displaced = tuple({key_of(row, table.key): row for row in beaten}.values())
+    alive = len(beaten) == len(rivals) and all(wins(o) for o in memories)
     moves = change.kind is ChangeKind.UPDATE and change.moves(table.key)
     current = local.row
     local_lost = wins(local)

@@ -57,8 +57,7 @@ _STRUCTURE = frozenset({PolicyName.SKIP_IF_MISSING, PolicyName.QUARANTINE, Polic
 FITS: dict[ConflictType, frozenset[PolicyName]] = {
     ConflictType.INSERT_EXISTS: _WHOLE | {PolicyName.MERGE_COLUMNS, PolicyName.GREATEST, PolicyName.LEAST},
     ConflictType.UPDATE_MISSING: _WHOLE | {PolicyName.SKIP_IF_MISSING},
-    ConflictType.UPDATE_DIFFERING: _WHOLE
-    | {PolicyName.MERGE_COLUMNS, PolicyName.DELTA, PolicyName.GREATEST, PolicyName.LEAST},
+    ConflictType.UPDATE_DIFFERING: _WHOLE | {PolicyName.MERGE_COLUMNS, PolicyName.DELTA, PolicyName.GREATEST, PolicyName.LEAST},
     ConflictType.DELETE_MISSING: _WHOLE | {PolicyName.SKIP_IF_MISSING},
     ConflictType.DELETE_DIFFERING: _WHOLE,
     ConflictType.MULTIPLE_UNIQUE_CONFLICTS: _WHOLE,

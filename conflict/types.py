@@ -56,9 +56,7 @@ class ConflictType(enum.StrEnum):
         return self in _STRUCTURAL
 
 
-_STRUCTURAL = frozenset(
-    {ConflictType.FOREIGN_KEY_MISSING, ConflictType.TARGET_TABLE_MISSING, ConflictType.TARGET_COLUMN_MISSING}
-)
+_STRUCTURAL = frozenset({ConflictType.FOREIGN_KEY_MISSING, ConflictType.TARGET_TABLE_MISSING, ConflictType.TARGET_COLUMN_MISSING})
 
 
 class ChangeKind(enum.StrEnum):
