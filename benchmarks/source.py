@@ -1,113 +1,133 @@
-"""Reading a binlog: our grouping against mysql-replication's rows, same server, same binlog, one run.
+"""``make bench-source``: reading W1 from the binlog, ours against mysql-replication, same server, same binlog, one run.
 
-``python -m benchmarks.source [--transactions N]`` prints rates in row changes per second and their ratio, as a
-line of JSON. It measures reading and grouping only: no compression, no Kafka.
+``python -m benchmarks.source [--scale 1]``. Three figures: mysql-replication's ``.rows`` in a loop that does nothing else; our
+reading and grouping alone; and our source process whole, with compression and Kafka's acknowledgements. Fails (exit 1) when
+the last is below ``RATIO_MIN`` times the first.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
+import os
+import shutil
+import sys
 import tempfile
-import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from pymysqlreplication import BinLogStreamReader
 from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, WriteRowsEvent
 
-from dev import DatabaseServer, start_mysql
-from replicator.gtid import MySqlGtidSet
+from dev import DatabaseServer, DevError, start_kafka
+from dev.pair import prepare_server
+from replicator.gtid import parse_position
 from replicator.source.connection import BinlogConnection
 from replicator.source.transactions import Grouper
 
+from .figures import Run, Watch, binlog_bytes, position, print_table, save
+from .loads import LOADS, SCHEMA, Load
+from .ours import Drain, position_mark
+from .servers import QUICK, Servers, disk, execute, say
 
-def load(server: DatabaseServer, transactions: int) -> None:
-    """Transactions of W1's kind: two updates, a delete and an insert of one row each, about 200 bytes a row."""
-    with server.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE DATABASE bench")
-        cursor.execute("CREATE TABLE bench.t (id INT PRIMARY KEY, k INT, c CHAR(120), pad CHAR(60), KEY (k))")
-        for start in range(0, 10_000, 500):
-            values = ",".join(f"({i},{i},REPEAT('c',119),REPEAT('p',59))" for i in range(start, start + 500))
-            cursor.execute(f"INSERT INTO bench.t VALUES {values}")
-        connection.commit()
-        for i in range(transactions):
-            row = i % 9_000
-            cursor.execute(f"UPDATE bench.t SET k=k+1 WHERE id={row}")
-            cursor.execute(f"UPDATE bench.t SET c=REPEAT('{i % 10}',118) WHERE id={row + 7}")
-            cursor.execute(f"DELETE FROM bench.t WHERE id={row + 9}")
-            cursor.execute(f"INSERT INTO bench.t VALUES ({row + 9},{i},REPEAT('d',119),REPEAT('q',59))")
-            connection.commit()
+RATIO_MIN = 7.0
 
 
-def ours(settings: dict[str, Any], start: str, until: str) -> tuple[float, int]:
-    """Seconds and transactions with our reader."""
-    began, count, seen = time.perf_counter(), 0, MySqlGtidSet(start)
-    connection = BinlogConnection(settings, flavor="mysql", server_id=901, position=start)
-    grouper = Grouper(lambda schema, table: True)
+def reading(origin: DatabaseServer, start: str, until: str, load: Load) -> Run:
+    """Our framing, checksums and grouping, without compression and Kafka."""
+    settings = {"host": origin.host, "port": origin.port, "user": origin.user, "password": origin.password}
+    watch = Watch({"python": os.getpid()})
+    seen = parse_position(origin.flavor, start)
+    connection = BinlogConnection(settings, flavor=origin.flavor, server_id=901, position=start)
+    grouper = Grouper(lambda schema, table: schema == SCHEMA)
+    count = 0
     for event in itertools.chain.from_iterable(connection.packets()):
         done = grouper.feed(event)
         if done is not None:
             count += 1
             seen.add(done.gtid)
-            if (count % 1000 == 0 or done.gtid.endswith(until.rpartition("-")[2])) and seen.covers(until):
+            # Comparing whole sets costs as much as reading does.
+            if (count % 1000 == 0 or count >= load.transactions) and seen.covers(until):
                 break
+    run = _run("replicator, reading and grouping", load, watch)
     connection.close()
-    return time.perf_counter() - began, count
+    return run
 
 
-def theirs(settings: dict[str, Any], start: str) -> tuple[float, int]:
-    """Seconds and row changes with mysql-replication's `.rows`."""
-    began, rows = time.perf_counter(), 0
+def rows_loop(origin: DatabaseServer, start: str, load: Load) -> Run:
+    """mysql-replication's ``.rows``, in a loop that only counts them."""
+    settings: dict[str, Any] = {"host": origin.host, "port": origin.port, "user": origin.user, "passwd": origin.password}
+    watch = Watch({"python": os.getpid()})
     reader = BinLogStreamReader(
         connection_settings=settings,
         server_id=902,
         auto_position=start,
         only_events=[WriteRowsEvent, UpdateRowsEvent, DeleteRowsEvent],
+        only_schemas=[SCHEMA],
         enable_logging=False,
     )
-    for event in reader:
-        rows += len(event.rows)
+    rows = sum(len(event.rows) for event in reader)
+    run = _run("mysql-replication, .rows", load, watch)
     reader.close()
-    return time.perf_counter() - began, rows
+    if not 0.99 <= rows / load.row_changes <= 1.01:
+        raise DevError(f"mysql-replication read {rows} rows of {load.row_changes}")
+    return run
 
 
-def main() -> None:
-    """Run the comparison."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--transactions", type=int, default=10_000)
-    transactions = options.parse_args().transactions
-    with tempfile.TemporaryDirectory() as folder:
-        server = start_mysql(
-            Path(folder) / "mysql",
-            server_id=1,
-            die_with_parent=True,
-            options={"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "0"},
-        )
-        try:
-            with server.connect() as connection, connection.cursor() as cursor:
-                cursor.execute("CREATE DATABASE mark")  # the library takes an empty set for no GTIDs at all
-                cursor.execute("SELECT @@global.gtid_executed")
-                start = str(cursor.fetchone()[0])  # type: ignore[index]
-            load(server, transactions)
-            with server.connect() as connection, connection.cursor() as cursor:
-                cursor.execute("SELECT @@global.gtid_executed")
-                until = str(cursor.fetchone()[0])  # type: ignore[index]
-            settings = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-            our_s, count = ours(dict(settings), start, until)
-            their_s, rows = theirs(dict(settings), start)
-            figures = {
-                "transactions": count,
-                "rows": rows,
-                "replicator_rows_per_s": round(rows / our_s),
-                "mysql_replication_rows_per_s": round(rows / their_s),
-                "ratio": round(their_s / our_s, 1),
-            }
-            print(json.dumps(figures))
-        finally:
-            server.stop()
+def _run(system: str, load: Load, watch: Watch) -> Run:
+    seconds, cpu_s, rss = watch.end()
+    return Run(system, "mysql", load.name, load.row_changes, load.transactions, round(seconds, 3), round(cpu_s, 2), rss)
+
+
+def measure(folder: Path, scale: float, stack: ExitStack) -> list[Run]:
+    """All three on one binlog."""
+    kafka = start_kafka(folder / "kafka", die_with_parent=True)
+    stack.callback(kafka.destroy)
+    servers = Servers("mysql", folder, stack)
+    origin, target = servers.fresh(**QUICK), servers.fresh()
+    prepare_server(origin, [], [SCHEMA])
+    prepare_server(target, [], [SCHEMA])
+    execute(origin, f"CREATE DATABASE {SCHEMA}")
+    start, before = position(origin), binlog_bytes(origin)
+    load = LOADS["W1"](origin, scale)
+    position_mark(origin)
+    size = binlog_bytes(origin) - before
+    drain = Drain(folder, origin, target, kafka, load, start=start, name="source", binlog=size)
+    runs = [rows_loop(origin, start, load), reading(origin, start, position(origin), load)]
+    try:
+        runs.append(drain.source())
+    finally:
+        drain.close()
+    for run in runs:
+        say(f"{run.system}: {run.seconds:.2f} s, {run.rows_per_s:,.0f} rows/s")
+    return runs
+
+
+def main() -> int:
+    """Command line."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks.source", description=__doc__)
+    options.add_argument("--scale", type=float, default=1.0)
+    chosen = options.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="source-", dir=disk()))
+    try:
+        with ExitStack() as stack:
+            runs = measure(folder, chosen.scale, stack)
+    except DevError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    theirs, ours = runs[0], runs[-1]
+    lines = [(run.system, f"{run.seconds:.2f}", f"{run.rows_per_s:,.0f}", f"{theirs.seconds / run.seconds:.1f}") for run in runs]
+    print_table(("system", "s", "rows/s", "ratio"), lines)
+    ratio = theirs.seconds / ours.seconds
+    save("source", {"scale": chosen.scale, "ratio": round(ratio, 2), "runs": [run.document() for run in runs]})
+    if chosen.scale == 1.0 and ratio < RATIO_MIN:
+        print(f"below its bound: {ratio:.1f} times, wanted {RATIO_MIN:g}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
