@@ -141,7 +141,11 @@ _PAIRS = {
 _NO_BREAK_SPACE = frozenset({"latin1", "latin2", "latin5", "latin7", "greek", "hebrew", "cp1250", "cp1251", "cp1257"})
 
 _NAMES = (Kind.WORD, Kind.NAME)
-_VERSION = re.compile(rb"\d{5,6}")
+_FIVE_DIGITS = re.compile(rb"[0-9]{5}")
+_SIX_DIGITS = re.compile(rb"[0-9]{5,6}")
+_SIX_DIGITS_AND_SPACE = re.compile(rb"[0-9]{6}(?=[ \t\n\v\f\r])|[0-9]{5}")
+_FIVE_DIGIT_VERSIONS = range(80_032)
+_SIX_DIGIT_VERSIONS = range(80_400, NEWEST_VERSION)
 _COMMENT_EDGE = re.compile(rb"/\*|\*/")
 
 
@@ -241,7 +245,7 @@ def _comment(statement: bytes, at: int, syntax: Syntax) -> Token:
             raise DecodeError(f"a comment at byte {at} is never closed")
         return Token(Kind.COMMENT, statement[at : end + 2], at)
     head = at + (4 if maria else 3)
-    digits = _VERSION.match(statement, head)
+    digits = _version_digits(statement, head, syntax).match(statement, head)
     if digits is None:
         return Token(Kind.OPEN, statement[at:head], at)
     version = int(digits[0])
@@ -251,6 +255,22 @@ def _comment(statement: bytes, at: int, syntax: Syntax) -> Token:
     if runs:
         return Token(Kind.OPEN, statement[at : digits.end()], at)
     return Token(Kind.COMMENT, statement[at : _skipped_end(statement, digits.end())], at)
+
+
+def _version_digits(statement: bytes, at: int, syntax: Syntax) -> re.Pattern[bytes]:
+    """How many digits a version has here.
+
+    MariaDB takes six where it can; MySQL 8.0.31 takes five and leaves a sixth to the code; MySQL 9.7 takes six if space
+    follows. In between, and where the version is not known, a sixth digit is refused.
+    """
+    if syntax.flavor == FLAVOR_MARIADB:
+        return _SIX_DIGITS
+    if syntax.version in _SIX_DIGIT_VERSIONS:
+        return _SIX_DIGITS_AND_SPACE
+    six = _SIX_DIGITS.match(statement, at)
+    if six is not None and len(six[0]) == 6 and syntax.version not in _FIVE_DIGIT_VERSIONS:
+        raise DecodeError(f"a versioned comment at byte {at} has six digits, and which of them are the version is not known")
+    return _FIVE_DIGITS
 
 
 def _skipped_end(statement: bytes, at: int) -> int:
