@@ -127,7 +127,7 @@ class _Generator:
         say(2, "return rows")
         say(1, "except DAMAGE as error:")
         say(2, "raise damaged(error) from error")
-        exec(compile("\n".join(self._lines), f"<rows of {table}>", "exec"), self._namespace)  # noqa: S102
+        exec(compile("\n".join(self._lines), f"<rows of {table!a}>", "exec"), self._namespace)  # noqa: S102
         made: Callable[[bytes], list[RowChange]] = self._namespace["decode"]
         return made
 
