@@ -1,0 +1,130 @@
+"""A load whose result tells whether anything was lost, doubled or torn: counters, and money moved between accounts.
+
+Every transaction raises one counter and moves an amount between two accounts; the sum of all balances never changes. A
+``Watcher`` polls the target and fails on any state in which the sum is not that.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any
+
+import pymysql
+
+from dev import DatabaseServer
+
+__all__ = ["ACCOUNTS", "Load", "Watcher", "create_tables"]
+
+ACCOUNTS = 20
+_BALANCE = 1000
+
+
+def create_tables(server: DatabaseServer, schema: str) -> None:
+    """The load's tables, filled."""
+    with server.connect(autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {schema}.counter (id INT PRIMARY KEY, n BIGINT NOT NULL)")
+        cursor.execute(f"CREATE TABLE {schema}.account (id INT PRIMARY KEY, balance BIGINT NOT NULL)")
+        cursor.execute(f"CREATE TABLE {schema}.entry (id INT PRIMARY KEY AUTO_INCREMENT, worker INT, note VARCHAR(60))")
+        cursor.execute(f"INSERT INTO {schema}.counter VALUES " + ",".join(f"({i},0)" for i in range(5)))
+        cursor.execute(f"INSERT INTO {schema}.account VALUES " + ",".join(f"({i},{_BALANCE})" for i in range(ACCOUNTS)))
+
+
+class Load:
+    """Writers in threads; use as a context manager. A writer whose server goes down connects anew and goes on."""
+
+    def __init__(self, server: DatabaseServer, schema: str, *, writers: int = 2, seed: int = 1, pause_s: float = 0.0) -> None:
+        self._server = server
+        self._schema = schema
+        self._stop = threading.Event()
+        self._pause_s = pause_s
+        self.committed = 0
+        self.errors: list[BaseException] = []
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(random.Random(seed * 100 + i), i), daemon=True) for i in range(writers)
+        ]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=60)
+        assert not self.errors, self.errors
+
+    def _guarded(self, rnd: random.Random, number: int) -> None:
+        try:
+            self._write(rnd, number)
+        except BaseException as error:  # noqa: BLE001  (raised by __exit__ in the test's thread)
+            self.errors.append(error)
+
+    def _write(self, rnd: random.Random, number: int) -> None:
+        connection: Any = None
+        while not self._stop.is_set():
+            try:
+                if connection is None:
+                    connection = self._server.connect()
+                with connection.cursor() as cursor:
+                    self._transaction(cursor, rnd, number)
+                connection.commit()
+                self.committed += 1
+            except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
+                # The server was stopped, or a deadlock: what was not committed is not counted.
+                if connection is not None:
+                    connection._force_close()
+                connection = None
+                self._stop.wait(0.05)
+            if self._pause_s:
+                self._stop.wait(self._pause_s)
+
+    def _transaction(self, cursor: Any, rnd: random.Random, number: int) -> None:
+        schema = self._schema
+        a, b = sorted(rnd.sample(range(ACCOUNTS), 2))
+        amount = rnd.randint(-50, 50)
+        cursor.execute(f"UPDATE {schema}.counter SET n=n+1 WHERE id={rnd.randrange(5)}")
+        cursor.execute(f"UPDATE {schema}.account SET balance=balance-{amount} WHERE id={a}")
+        cursor.execute(f"UPDATE {schema}.account SET balance=balance+{amount} WHERE id={b}")
+        cursor.execute(f"INSERT INTO {schema}.entry (worker, note) VALUES ({number}, 'moved {amount} from {a} to {b}')")
+        if rnd.random() < 0.2:
+            cursor.execute(f"DELETE FROM {schema}.entry WHERE worker={number} ORDER BY id LIMIT 1")
+
+
+class Watcher:
+    """Polls the target's sum of balances in a thread; leaving the context raises if it was ever another one."""
+
+    def __init__(self, server: DatabaseServer, schema: str) -> None:
+        self._server = server
+        self._schema = schema
+        self._stop = threading.Event()
+        self.looks = 0
+        self.torn: list[int] = []
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=30)
+        assert not self.torn, f"a reader saw sums {self.torn[:5]}"
+
+    def _watch(self) -> None:
+        connection: Any = None
+        while not self._stop.is_set():
+            try:
+                connection = connection or self._server.connect(autocommit=True)
+                with connection.cursor() as cursor:
+                    cursor.execute(f"SELECT COUNT(*), COALESCE(SUM(balance),0) FROM {self._schema}.account")
+                    count, total = cursor.fetchone()
+            except pymysql.MySQLError:
+                connection = None
+                self._stop.wait(0.05)
+                continue
+            self.looks += 1
+            if count and int(total) != ACCOUNTS * _BALANCE:
+                self.torn.append(int(total))
+            self._stop.wait(0.002)
