@@ -170,7 +170,7 @@ class Segment:
     def _needs_order(self, plan: TablePlan, images: Sequence[tuple[Image | None, Image | None]]) -> bool:
         if plan.lenient and any(i is not None and plan.is_lenient(i) for pair in images for i in pair):
             return True
-        return self._links(plan) and any(plan.needs_order(before, after) for before, after in images)
+        return (plan.extra or self._links(plan)) and any(plan.needs_order(before, after) for before, after in images)
 
     def _links(self, plan: TablePlan) -> bool:
         return self.foreign_key_checks and bool(plan.target.children or plan.target.parents)
@@ -277,7 +277,7 @@ def _split(net: _TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
             gone.append(entry)
         elif before is None:
             fresh.append(after)
-        elif (may_move and plan.moves(before, after)) or not plan.upsert:
+        elif may_move and plan.moves(before, after):
             moved.append(entry)
         elif plan.full or before != after:
             changed.append(entry)

@@ -70,6 +70,8 @@ class TablePlan:
     """The texts of an image in the order of ``select_head``."""
     lenient: tuple[int, ...]
     """Ordinals of ENUM columns, whose index 0 only a session that is not strict may write."""
+    extra: bool
+    """Whether the target has columns that the origin does not: a row must then never be written anew, but changed in place."""
     upsert: bool
     """Whether ``ON DUPLICATE KEY UPDATE`` can be used: every column without a default is written."""
 
@@ -123,9 +125,13 @@ class TablePlan:
         return at_target is not None and bool(at_target.collation)
 
     def needs_order(self, before: Image | None, after: Image | None) -> bool:
-        """Whether this change's effect on other rows, through foreign keys, depends on when it comes."""
+        """Whether this change must be written in place, or its effect on other rows (foreign keys) depends on when it comes."""
         target = self.target
-        if before is None or not (target.children or target.parents):
+        if before is None:
+            return False
+        if self.extra and after is not None:
+            return not self.upsert or any(before[i] != after[i] for i in self.identity) or self.moves(before, after)
+        if not (target.children or target.parents):
             return False
         if after is None:
             return self.cascading or self.self_referring
@@ -196,6 +202,7 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool) -> T
         key_columns=tuple([columns[i] for i in identity]),
         compared=tuple if all_written else (pick or (lambda image: (image[written[0]],))),
         lenient=tuple([i for i in written if columns[i].type == Type.ENUM]),
+        extra=bool(unwritten),
         upsert=upsert,
     )
 

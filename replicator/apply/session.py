@@ -6,6 +6,7 @@ just to be compared, and a batch is one round trip. Result rows stay raw packets
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,6 +65,11 @@ class Session:
         self._connection = connection
         self._sock = connection._sock
         self._sock.settimeout(None)
+        if isinstance(self._sock, socket.socket) and self._sock.family != socket.AF_UNIX:
+            # A peer that vanished shows within a minute, while a statement may take as long as it needs.
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in ((socket.TCP_KEEPIDLE, 20), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
+                self._sock.setsockopt(socket.IPPROTO_TCP, option, value)
         self._held = bytearray()
         self._at = 0
         self.server_version = str(connection.get_server_info())
@@ -71,7 +77,7 @@ class Session:
         self.connection_id = int(connection.thread_id())
         self.run(
             f"SET NAMES binary, time_zone='+00:00', sql_mode='{SQL_MODE}', autocommit=0, "
-            f"innodb_lock_wait_timeout={lock_wait_s}, @replicator_applying=1;"
+            f"innodb_lock_wait_timeout={lock_wait_s}, wait_timeout=31536000, @replicator_applying=1;"
             f"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".encode()
         )
         ((packet,),) = [o.rows or [] for o in self.run(b"SELECT @@max_allowed_packet") if o.rows is not None]

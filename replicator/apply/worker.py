@@ -255,6 +255,7 @@ class Applier:
 
     def _committed(self, batch: Batch) -> None:
         """Called by the pipeline, in order, right after each commit."""
+        self._reporter.tick()
         if batch.persist:
             self._worker.pauses.hit("applier:after-commit")
             self._reporter.count("rows_applied", batch.planner.rows)

@@ -1,7 +1,6 @@
 """Writes one batch on one connection: the fence and checkpoint first, then the rows, each statement's outcome checked.
 
-Where a statement fails or does not do what must come of it, the batch is rolled back to its first savepoint and split in halves,
-down to single transactions; one that does not fit even alone is resolved change by change (``resolve``). All of it happens in
+Where a statement fails or does not do what must come of it, the batch is rolled back and written again in halves, down to single transactions; one that does not fit even alone is resolved change by change (``resolve``). All of it happens in
 one target transaction, which only ``commit`` makes visible.
 """
 
@@ -169,7 +168,7 @@ class Writer:
             self._judge(error)
             disrupt()
             self._reporter.count("fallbacks")
-            self._run_sql(b"ROLLBACK TO SAVEPOINT b;SET foreign_key_checks=1")
+            self._run([], self._opening(batch.checkpoint))
             self._split(batch.txns)
         if held:
             disrupt()
@@ -186,7 +185,7 @@ class Writer:
 
     def _opening(self, checkpoint: Checkpoint) -> bytes:
         fence = self._fence.statement(self.slot, checkpoint)
-        return b"ROLLBACK;SET foreign_key_checks=1;BEGIN;" + fence + b";SAVEPOINT b"
+        return b"ROLLBACK;SET foreign_key_checks=1;BEGIN;" + fence
 
     def part(self, txn: Txn) -> None:
         """Write a part of a large transaction into the open transaction."""
