@@ -1,7 +1,8 @@
 """Writes one batch on one connection: the fence and checkpoint first, then the rows, each statement's outcome checked.
 
-Where a statement fails or does not do what must come of it, the batch is rolled back and written again in halves, down to single transactions; one that does not fit even alone is resolved change by change (``resolve``). All of it happens in
-one target transaction, which only ``commit`` makes visible.
+Where a statement fails or does not do what must come of it, the batch is rolled back and written again in halves, down to single
+transactions; one that does not fit even alone is resolved change by change (``resolve``). All of it happens in one target
+transaction, which only ``commit`` makes visible.
 """
 
 from __future__ import annotations
