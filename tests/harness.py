@@ -112,6 +112,7 @@ class Road:
     """
 
     def __init__(self, farm: Farm, origin: str, target: str, folder: Path, *, prefix: str, databases: str) -> None:
+        self.flavors = (origin, target)
         self.origin = farm.database(origin, "east")
         self.target = farm.database(target, "west")
         self._kafka = farm.kafka()
