@@ -34,6 +34,12 @@ def helper_of(table: str) -> str | None:
     return match["table"] if match else None
 
 
+def _real_tables(table: str) -> list[str]:
+    """What ``table`` may be a helper of; pt-online-schema-change puts more underscores in front of a name that is taken."""
+    real = helper_of(table)
+    return [] if real is None else list(dict.fromkeys([real, real.lstrip("_")]))
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """One parsed pattern; both parts are globs, what stood in backticks is already escaped."""
@@ -130,7 +136,30 @@ class TableFilter:
             _remember(self._schemas, schema, known)
         return known
 
+    def may_want_in(self, schema: str) -> bool:
+        """Whether some table of that database may be wanted; errs towards yes."""
+        return schema.lower() not in SYSTEM_SCHEMAS and any(p.schema_re.match(schema) for p in self._included)
+
     def _decide(self, schema: str, table: str) -> bool:
+        """A helper table of gh-ost or pt-online-schema-change goes where its real table goes, which it will become.
+
+        Only an include that names just this table decides otherwise.
+        """
+        if not any(p.exact and p.matches(schema, table) for p in self._included):
+            for real in _real_tables(table):
+                if self._wants_plain(schema, real):
+                    return True
+                if self._refuses(schema, real):
+                    return False
+        return self._wants_plain(schema, table)
+
+    def _refuses(self, schema: str, table: str) -> bool:
+        """Whether that table is expressly left out, or another stream's."""
+        if any(p.matches(schema, table) for p in self._excluded):
+            return True
+        return any(other.wants(schema, table) for other in self.minus)
+
+    def _wants_plain(self, schema: str, table: str) -> bool:
         if schema.lower() in SYSTEM_SCHEMAS:
             return False
         if not any(p.matches(schema, table) for p in self._included):
