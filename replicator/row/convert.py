@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from ..errors import DecodeError
 from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 from .charsets import BINARY, charset_name
@@ -23,6 +25,7 @@ __all__ = [
 
 _INTEGERS = frozenset({Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLONG, Type.YEAR})
 _FLAGS = frozenset({Type.BIT, Type.ENUM, Type.SET})
+_SINGLE = struct.Struct("f")
 _FLOATS = frozenset({Type.FLOAT, Type.DOUBLE})
 
 
@@ -99,8 +102,10 @@ def key_literal(column: Column, literal: bytes, flavor: str = FLAVOR_MYSQL) -> b
     A plain string literal is binary in our session: the column's values would be made bytes before comparing, which no
     index helps with. Introduced with the column's character set it is compared by the column's collation. ENUM and SET are
     compared by label, since MySQL finds nothing by number in ``(a, b) IN (...)``; but by number on MariaDB, which uses
-    no index by label there.
+    no index by label there. A FLOAT is compared as the DOUBLE that it is; the literal that writes it is shorter.
     """
+    if column.type == Type.FLOAT and literal != NULL:
+        return double_literal(*_SINGLE.unpack(_SINGLE.pack(float(literal.strip(b"'")))))
     if literal == NULL or column.charset in (0, BINARY):
         return literal
     numbered = column.type in (Type.ENUM, Type.SET)

@@ -65,6 +65,7 @@ class Session:
     """A session as the applier has it; statements are bytes, results the text protocol's."""
 
     def __init__(self, server: DatabaseServer, *, lenient: bool = False) -> None:
+        self.server = server
         self._connection = server.connect(charset="latin1", autocommit=True, use_unicode=False)
         self._connection.decoders = {}
         self.run(SESSION)

@@ -160,7 +160,7 @@ def test_updates_and_deletes_have_both_images(server: DatabaseServer) -> None:
     ]
     assert decode(first.kind, first.payload) == [((1, 5, b"a"), None)]
     assert decode(second.kind, second.payload) == [((2, 5, b"b"), None)]
-    assert [rows_flags(e.payload) for e in (update, first, second)] == [1, 1, 7]
+    assert [rows_flags(e.payload) & 7 for e in (update, first, second)] == [1, 1, 7]
 
 
 @pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
