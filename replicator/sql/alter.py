@@ -135,7 +135,7 @@ def _add(cursor: Cursor, draft: Draft) -> C:
         draft.actions.append("ADD PARTITION" if cursor.symbol() == "(" else "ADD UNNAMED")
         return C.PARTITION
     if cursor.sees("SYSTEM", "VERSIONING") or cursor.sees("PERIOD", "FOR"):
-        draft.actions.append("OPTION")
+        draft.actions.append(f"ADD {cursor.word()}")
         return C.ALTER
     named = False
     constraint = cursor.take("CONSTRAINT")
@@ -196,7 +196,7 @@ def _drop(cursor: Cursor, draft: Draft) -> C:
         _names(cursor)
         return C.PARTITION
     if cursor.sees("SYSTEM", "VERSIONING") or cursor.sees("PERIOD", "FOR"):
-        draft.actions.append("OPTION")
+        draft.actions.append(f"DROP {cursor.word()}")
         return C.ALTER
     cursor.take("COLUMN")
     cursor.if_exists()
