@@ -49,6 +49,7 @@ def decide(
     site: str,
     site_priority: int = 0,
     full: bool = True,
+    remembering: bool = False,
     now_us: int | None = None,
     clock_offset_us: int | None = None,
 ) -> Decision:
@@ -56,7 +57,9 @@ def decide(
 
     ``local`` is what is at the change's old key, ``others`` what is at the other keys that it wants: the row, or the memory
     of the last row, at each unique key of ``change.after`` and at the new key of a change that moves its row. ``origin`` is
-    who made the change. ``full`` compares whole before images. ``now_us`` is the target's clock, and ``clock_offset_us`` the
+    who made the change. ``full`` compares whole before images. ``remembering`` says that the caller keeps the
+    provenance of every key that was written, locally or by replication, so that an unknown writer is an old one; without it,
+    policies that compare commit times halt rather than guess. ``now_us`` is the target's clock, and ``clock_offset_us`` the
     measured offset between both: policies that compare commit times halt beyond the configured limit.
 
     Raises ValueError if an image has not as many values as the table has columns.
@@ -81,8 +84,10 @@ def decide(
     if found.conflict is None:
         return _write(change, origin)
     policy = policies.policy_for(found.conflict, table.name)
-    trust = _clock_trouble(policy, policies, origin, now_us, clock_offset_us)
-    decision = _stop(Action.HALT, trust) if trust else _settle(found.conflict, policy, situation)
+    trouble = ""
+    if policy.by_commit_time:
+        trouble = _clock_trouble(policies, origin, now_us, clock_offset_us) if remembering else _NO_MEMORY
+    decision = _stop(Action.HALT, trouble) if trouble else _settle(found.conflict, policy, situation)
     return _recorded(found.conflict, policy, decision, situation, found.differing)
 
 
@@ -103,9 +108,13 @@ def decide_structural(
         PolicyName.HALT: (Action.HALT, "stopped"),
     }[policy.name]
     if policies.observe:
-        record = Record(conflict, str(policy), action, f"{detail} is missing: would be {reason}", observed=True)
+        record = Record(
+            conflict, str(policy), action, f"{detail} is missing for a change of {origin.site}: would be {reason}", observed=True
+        )
         return Decision(Action.SKIP, record=record)
-    return Decision(action, record=Record(conflict, str(policy), action, f"{detail} is missing: {reason}"))
+    return Decision(
+        action, record=Record(conflict, str(policy), action, f"{detail} is missing for a change of {origin.site}: {reason}")
+    )
 
 
 def _write(change: Change, origin: Provenance) -> Decision:
@@ -301,12 +310,11 @@ def _later(one: LocalRow, policy: Policy, s: _Situation) -> bool:
     return one.row is None and one.deleted is not None and not _ranking(policy.name, policy.column, s)(one)
 
 
-def _clock_trouble(
-    policy: Policy, policies: Policies, origin: Provenance, now_us: int | None, clock_offset_us: int | None
-) -> str:
+_NO_MEMORY = "stopped: commit times of the target's rows are not known here; give latest_timestamp a column"
+
+
+def _clock_trouble(policies: Policies, origin: Provenance, now_us: int | None, clock_offset_us: int | None) -> str:
     """Why commit times may not be compared now; empty if they may."""
-    if not policy.by_commit_time:
-        return ""
     limit_us = policies.clock_offset_ms_max * 1000
     if clock_offset_us is not None and abs(clock_offset_us) > limit_us:
         return f"stopped: the sites' clocks are {abs(clock_offset_us) // 1000} ms apart, more than clock_offset_ms_max"

@@ -245,6 +245,8 @@ class Reader:
         star = next((g for g in groups if g.columns == ("*",)), None)
         if star is not None and clash is not None:
             self.problem(path, clash, "both clash and a group '*'", "keep one of the two")
+        if star is not None:
+            self._refuse_arithmetic(star, value, star.path)
         rest = star or self._clash(clash, path[:-1])
         return (*[g for g in groups if g is not star], rest)
 
@@ -269,10 +271,13 @@ class Reader:
             return rest
         place = (*path, "clash")
         group = self._group(("*",), value, place)
-        if group is not None and group.name in ARITHMETIC:
-            self.problem(place, value, f"{group.name} for whatever columns there are", "name its columns in a group")
-            return rest
+        if group is not None:
+            self._refuse_arithmetic(group, value, place)
         return group or rest
+
+    def _refuse_arithmetic(self, group: Group, value: object, path: Path) -> None:
+        if group.name in ARITHMETIC:
+            self.problem(path, value, f"{group.name} for whatever columns there are", "name its columns in a group")
 
 
 def _suggest(word: object, known: Iterable[str]) -> str:

@@ -107,9 +107,14 @@ class Group:
     path: tuple[str | int, ...] = ()
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that it names itself, without globs."""
+        return tuple([c for c in self.columns if not _is_glob(c)])
+
+    @property
     def unit(self) -> bool:
         """Whether its columns go together."""
-        return len(self.columns) > 1 and not any(_is_glob(c) for c in self.columns)
+        return len(self.columns) > 1 and self.names == self.columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .parsing import Path, Problem
-from .rules import Group, Policy, PolicyName
+from .rules import Group, Policy, PolicyName, units
 from .table import ColumnInfo, ColumnKind, TableInfo
 from .types import ConflictType
 
@@ -29,18 +29,11 @@ def validate_policy(conflict: ConflictType, policy: Policy, table: TableInfo) ->
 
 def _check_group(group: Group, policy: Policy, table: TableInfo) -> list[Problem]:
     path = group.path or policy.path
-    problems: list[Problem] = []
-    for name in group.columns:
-        if any(c in name for c in "*?["):
-            continue
-        ordinal = table.ordinal(name)
-        if ordinal is None:
-            problems.append(_missing(name, path, table))
-        else:
-            problems += _check_column(group.name, table.columns[ordinal], ordinal, path, table)
-    if group.columns == ("*",) and group.name in (PolicyName.DELTA, PolicyName.GREATEST, PolicyName.LEAST):
-        remedy = f"name the columns that {group.name} is for"
-        problems.append(Problem(path, "*", f"{group.name} for all columns, the key's included", remedy))
+    problems = [_missing(name, path, table) for name in group.names if table.ordinal(name) is None]
+    for unit, owner in units(policy, table):
+        if owner is group:
+            for ordinal in unit:
+                problems += _check_column(group.name, table.columns[ordinal], ordinal, path, table)
     if group.name is PolicyName.LATEST_TIMESTAMP and group.column is not None:
         problems += _check_stamp(group.column, path, table)
     return problems

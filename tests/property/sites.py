@@ -157,6 +157,7 @@ class Site:
             origin=origin,
             site=self.name,
             site_priority=self.priority,
+            remembering=True,
         )
 
     def _look(self, work: Store, change: Change, transaction: Transaction) -> tuple[LocalRow, list[LocalRow]]:
