@@ -88,10 +88,11 @@ class DdlPolicy(Model):
     trigger: DdlAction | None = None
     routine: DdlAction | None = None
     event: DdlAction | None = None
+    sequence: DdlAction | None = None
 
     def action(self, cls: str) -> DdlAction:
         """`apply`, `ignore` or `halt` for a statement class; an unknown class halts."""
-        if cls in ("user", "admin", "temporary"):
+        if cls in ("user", "admin", "server", "temporary"):
             return "ignore"
         if cls == "default" or cls not in DdlPolicy.model_fields:
             return "halt"

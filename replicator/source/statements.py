@@ -7,6 +7,7 @@
 | DROP DATABASE of one of which only some tables are wanted | stops |
 | accounts, grants, administration, server objects, temporary tables | dropped |
 | rows changed by a statement (INSERT, UPDATE, ...) | stops, unless it is known to touch unwanted tables only |
+| DROP TRIGGER, which does not name its table | shipped if any table of its database may be wanted |
 | what cannot be classified | stops |
 
 What a shipped statement does at the target is the applier's decision (``ddl`` of the pair).
@@ -92,6 +93,8 @@ class Statements:
 
     def _tables_of(self, statement: Statement, query: Query, where: str) -> bool:
         changed = statement.named("target", "new_name")
+        if not changed and statement.cls is C.TRIGGER and statement.object is not None:
+            return self._tables.may_want_in(statement.object.schema)  # DROP TRIGGER does not name the table
         if not changed:
             raise SourceError(
                 f"the binlog holds a {statement.kind} statement whose tables are not known: {_beginning(query)}",

@@ -16,8 +16,10 @@ from .tokens import Kind, Token, tokenize
 
 __all__ = [
     "disable_event",
+    "drop_if_exists",
     "expand_comments",
     "guard_trigger",
+    "has_start_transaction",
     "is_guarded",
     "rename_objects",
     "strip_start_transaction",
@@ -60,6 +62,13 @@ def strip_start_transaction(statement: Statement) -> bytes:
 def has_start_transaction(statement: Statement) -> bool:
     """Whether rows of the same transaction follow this CREATE TABLE."""
     return strip_start_transaction(statement) != statement.text
+
+
+def drop_if_exists(statement: Statement) -> bytes:
+    """A DROP TRIGGER with IF EXISTS: it may belong to a table that the flow does not carry. Others are unchanged."""
+    if statement.kind != "DROP TRIGGER" or statement.if_exists or statement.object is None:
+        return statement.text
+    return _edit(statement.text, [(statement.object.start, statement.object.start, b"IF EXISTS")])
 
 
 def without_definer(statement: Statement) -> bytes:

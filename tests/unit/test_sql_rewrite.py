@@ -8,6 +8,7 @@ from replicator.errors import DdlError
 from replicator.sql.classify import Statement, classify
 from replicator.sql.rewrite import (
     disable_event,
+    drop_if_exists,
     expand_comments,
     guard_trigger,
     has_start_transaction,
@@ -210,3 +211,17 @@ def test_only_triggers_are_guarded() -> None:
 def test_events_come_disabled(before: str, after: str) -> None:
     """An event runs at one site only, and no ALTER turns it on."""
     assert " ".join(disable_event(read(before)).decode().split()) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("DROP TRIGGER tr", "DROP TRIGGER IF EXISTS tr"),
+        ("DROP TRIGGER/**/`d`.tr", "DROP TRIGGER/**/ IF EXISTS `d`.tr"),
+        ("DROP TRIGGER IF EXISTS tr", "DROP TRIGGER IF EXISTS tr"),
+        ("DROP TABLE t", "DROP TABLE t"),
+    ],
+)
+def test_dropped_triggers_may_be_missing(before: str, after: str) -> None:
+    """DROP TRIGGER names no table, so it comes also for tables that the flow does not carry."""
+    assert drop_if_exists(read(before)).decode() == after
