@@ -91,7 +91,7 @@ def literal_of_text(column: Column, text: bytes | None) -> bytes:
         if not text or text.strip(b"+-0123456789.eE"):
             raise _misfit(column)
         return text
-    if kind == Type.JSON:
+    if (kind == Type.JSON and column.written_as != "text") or column.written_as == "json":
         return b"_utf8mb4" + quoted(text)
     return quoted(text)
 

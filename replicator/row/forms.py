@@ -163,15 +163,19 @@ def expression(column: Column, mode: Mode, v: str) -> str:
     if kind == Type.TIME:
         text = f"time_text({v}, {column.decimals})"
         return f"b\"'%b'\" % {text}" if mode == "literal" else text
-    if kind == Type.JSON:
+    if kind == Type.JSON and (mode != "literal" or column.written_as != "text"):
         return f"json_literal({v})" if mode == "literal" else f"json_text({v})"
     if kind in _COMPRESSED:
         v = f"inflate({v})"
     elif kind == Type.STRING and column.charset == BINARY:
         v = f"{v}.ljust({column.length}, b'\\0')"  # the binlog leaves trailing zero bytes out
+    elif kind == Type.JSON:
+        v = f"json_text({v})"
     elif kind not in _STRINGS and kind not in _RAW:
         raise DecodeError(f"a column of {column.type_name} cannot be carried yet", where=f"column {column.name}")
-    return _quoted(v) if mode == "literal" else v
+    if mode != "literal":
+        return v
+    return f"b'_utf8mb4' + {_quoted(v)}" if column.written_as == "json" else _quoted(v)
 
 
 def _number(mode: Mode, v: str) -> str:

@@ -17,7 +17,7 @@ from .jsondiff import Document
 from .temporal import format_packed_date, format_packed_datetime, format_packed_time
 from .types import Type
 
-__all__ = ["json_literal", "json_plain_literal", "json_text"]
+__all__ = ["json_literal", "json_text"]
 
 _ESCAPES = {bytes([i]): b"\\u%04x" % i for i in range(32)} | {
     b'"': b'\\"',
@@ -48,11 +48,6 @@ def json_text(stored: bytes | Document) -> bytes:
     out: list[bytes] = []
     _write(_root(stored), out, b"", None)
     return b"".join(out)
-
-
-def json_plain_literal(stored: bytes | Document) -> bytes:
-    """The document as a string, for a column that is text (MariaDB's JSON)."""
-    return _quoted(json_text(stored))
 
 
 def json_literal(stored: bytes | Document) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 from ..errors import DecodeError
 from ..model import FLAVOR_MARIADB
@@ -110,7 +111,7 @@ def _columns(
     names = [name.decode() for name in _strings(fields[_COLUMN_NAME])]
     if len(names) != count:
         raise ValueError("another number of names than of columns")
-    shapes: list[tuple[int, dict[str, int]]] = []
+    shapes: list[tuple[int, dict[str, Any]]] = []
     at = 0
     for i, code in enumerate(types):
         real, shape, at = _shape(code, metadata, at, lambda i=i: f"{table}.{names[i]}")
@@ -145,7 +146,7 @@ def _columns(
     )
 
 
-def _shape(code: int, metadata: bytes, at: int, name: object) -> tuple[int, dict[str, int], int]:
+def _shape(code: int, metadata: bytes, at: int, name: object) -> tuple[int, dict[str, Any], int]:
     """The real type, how its values lie in a row, and the position behind its metadata."""
     if code in _BARE:
         return code, {}, at
@@ -181,7 +182,7 @@ def _shape(code: int, metadata: bytes, at: int, name: object) -> tuple[int, dict
     raise _refusal(code, name() if callable(name) else "")
 
 
-def _string_shape(first: int, second: int) -> tuple[int, dict[str, int]]:
+def _string_shape(first: int, second: int) -> tuple[int, dict[str, Any]]:
     """STRING hides ENUM and SET, and in two bits the top of lengths over 255, inverted."""
     if first in (Type.ENUM, Type.SET):
         if second not in ((1, 2) if first == Type.ENUM else (1, 2, 3, 4, 8)):

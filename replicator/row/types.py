@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from .charsets import BINARY
 
@@ -55,6 +56,7 @@ class Column:
     ``precision`` and ``decimals`` are of DECIMAL; ``decimals`` is also the fraction digits of temporal types, and ``bits``
     the width of BIT. ``charset`` is a collation id: 63 for binary strings, 0 where the type has none. ``members`` are the
     labels of ENUM and SET in that character set. ``geometry`` is the geometry type's number, ``dimensions`` VECTOR's.
+    ``written_as`` is ``json`` or ``text`` where the target's column is that and the origin's is the other: see ``for_target``.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Column:
     decimals: int = 0
     bits: int = 0
     dimensions: int = 0
+    written_as: str = ""
 
     @property
     def is_text(self) -> bool:
@@ -84,6 +87,9 @@ class Column:
             return Type(self.type).name
         except ValueError:
             return f"type {self.type}"
+
+
+_TEXT_TYPES = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +111,19 @@ class TableMap:
     def qualified(self) -> str:
         """``schema.table``, for messages."""
         return f"{self.schema}.{self.table}"
+
+    def for_target(self, data_types: Mapping[str, str]) -> TableMap:
+        """The map to decode with where the target may be of the other flavor; ``data_types`` are its columns' DATA_TYPE.
+
+        MariaDB's JSON is text: a document of MySQL is written into it as text, and its text into MySQL as a document.
+        """
+        columns = tuple(
+            replace(column, written_as=_written_as(column, data_types.get(column.name, "").lower())) for column in self.columns
+        )
+        return self if columns == self.columns else replace(self, columns=columns)
+
+
+def _written_as(column: Column, data_type: str) -> str:
+    if column.type == Type.JSON:
+        return "text" if data_type in _TEXT_TYPES else ""
+    return "json" if column.is_text and data_type == "json" else ""

@@ -18,6 +18,7 @@ from replicator.row.jsonbinary import Opaque, parse
 from replicator.row.jsontext import json_literal, json_text
 from replicator.row.tablemap import parse_table_map
 from replicator.row.types import Type
+from tests.harness import Farm
 
 pytestmark = pytest.mark.servers
 
@@ -209,3 +210,23 @@ def test_an_unknown_opaque_type_is_refused() -> None:
     """A value of an SQL type that no expression makes stops the flow; it is not written as something else."""
     with pytest.raises(DecodeError, match="SQL type 242"):
         json_literal(b"\x0f\xf2\x01a")
+
+
+def test_json_between_mysql_and_mariadb(farm: Farm) -> None:
+    """MySQL's documents arrive as their text in MariaDB's JSON columns, and come back as documents."""
+    here = Origin(farm.database("mysql"), "j JSON")
+    for scalar in ("JSON_ARRAY(1.5e0, CURDATE(), 'x')", "JSON_OBJECT(_utf8mb4'it''s \\\\', _utf8mb4'\\n😀')", "NULL"):
+        here.session.run(f"INSERT INTO origin VALUES (NULL, {scalar})")
+    back = Origin(farm.database("mariadb"), "j JSON")
+    for event in logged(here.server, here.start):
+        table_map = parse_table_map(event.table_map, "mysql").for_target({"id": "int", "j": "longtext"})
+        for _, row in decoder(table_map, before="literal", after="literal")(event.kind, event.payload):
+            back.session.run(b"INSERT INTO origin VALUES (%b)" % b", ".join(row))
+    documents = here.session.run("SELECT j FROM origin ORDER BY id")
+    assert back.session.run("SELECT j FROM origin ORDER BY id") == documents
+    here.session.run("CREATE TABLE copy LIKE origin")
+    for event in logged(back.server, back.start):
+        table_map = parse_table_map(event.table_map, "mariadb").for_target({"id": "int", "j": "json"})
+        for _, row in decoder(table_map, before="literal", after="literal")(event.kind, event.payload):
+            here.session.run(b"INSERT INTO copy VALUES (%b)" % b", ".join(row))
+    assert here.session.run("SELECT j FROM copy ORDER BY id") == documents

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from row_origin import Origin, Session, binlog_end, check, logged
 
 from dev import DatabaseServer
 from replicator.errors import DecodeError
+from replicator.row.compressed import PLAIN_KIND, uncompress_query, uncompress_rows
 from replicator.row.decode import decoder, rows_flags
 from replicator.row.tablemap import parse_table_map
 
@@ -74,6 +77,49 @@ def test_mariadb_compressed_columns(server: DatabaseServer, wrap: str, level: in
         session.run(f"INSERT INTO origin VALUES (NULL, {values})")
     session.run("INSERT INTO origin (id) VALUES (NULL)")
     check(origin)
+
+
+def test_mariadb_compressed_events(server: DatabaseServer) -> None:
+    """Compressed rows events and statements unpack to what the server logs without compression."""
+    if server.flavor != "mariadb":
+        pytest.skip("MariaDB only")
+    payloads: list[list[tuple[int, bytes]]] = []
+    for compress in (0, 1):
+        origin = Origin(server, "t TEXT, u VARCHAR(300)")
+        session = origin.session
+        session.run(f"SET GLOBAL log_bin_compress = {compress}, GLOBAL log_bin_compress_min_len = 10")
+        session.run("INSERT INTO origin VALUES (NULL, REPEAT('a', 60000), 'b'), (NULL, 'c', NULL)")
+        session.run("UPDATE origin SET u = REPEAT('d', 300)")
+        session.run("DELETE FROM origin")
+        session.run(f"ALTER TABLE origin COMMENT '{'long ' * 50}'")
+        session.run("SET GLOBAL log_bin_compress = 0")
+        payloads.append(list(raw_events(server, origin.start)))
+    plain, packed = payloads
+    assert {kind for kind, _ in packed} >= {165, 166, 167, 168}
+    unpacked = []
+    for kind, payload in packed:
+        if kind == 165:
+            payload = uncompress_query(payload)
+        elif kind in PLAIN_KIND:
+            payload = uncompress_rows(payload, kind)
+        unpacked.append((PLAIN_KIND.get(kind, kind), payload))
+    assert [comparable(*event) for event in unpacked] == [comparable(*event) for event in plain]
+
+
+def comparable(kind: int, payload: bytes) -> tuple[int, bytes]:
+    """What two runs have in common: not the table's id, nor a statement's thread, time and transaction."""
+    return kind, payload[payload.index(b"row_test\0") :] if kind == 2 else payload[8:]
+
+
+def raw_events(server: DatabaseServer, start: tuple[str, int]) -> Iterator[tuple[int, bytes]]:
+    """Rows events and statements, compressed or not, with what is behind their headers."""
+    at = start[1]
+    data = (server.dir / "data" / start[0]).read_bytes()
+    while at < len(data):
+        size = int.from_bytes(data[at + 9 : at + 13], "little")
+        if data[at + 4] in (*PLAIN_KIND, *PLAIN_KIND.values()):
+            yield data[at + 4], data[at + 19 : at + size - 4]
+        at += size
 
 
 def test_generated_and_invisible_columns(server: DatabaseServer) -> None:
