@@ -17,7 +17,14 @@ from ..context import now_us
 from ..errors import DatabaseError, DdlError
 from ..sql import rerun
 from ..sql.classify import Statement, StatementClass, classify_with
-from ..sql.rewrite import disable_event, expand_comments, guard_trigger, rename_objects, strip_start_transaction
+from ..sql.rewrite import (
+    disable_event,
+    drop_if_exists,
+    expand_comments,
+    guard_trigger,
+    rename_objects,
+    strip_start_transaction,
+)
 from ..stream.query import Query, parse_query
 from ..stream.reader import Txn
 from ..stream.wire import QUERY, pack_event, read_events
@@ -145,8 +152,9 @@ class DdlApplier:
         def again(text: bytes) -> Statement:
             return classify_with(text, statement.syntax, statement.default_schema)
 
-        if session.flavor != self._plans.flavor:
-            statement = again(expand_comments(statement))
+        # Always: what the origin ran of /*!80023 … */, an older target or one of the other flavor would pass over.
+        statement = again(expand_comments(statement))
+        statement = again(drop_if_exists(statement))
         statement = again(strip_start_transaction(statement))
         if not self._stream.mapping.empty:
             statement = again(rename_objects(statement, self._plans.target_name, self._plans.target_schema))
