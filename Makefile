@@ -7,7 +7,7 @@
 PY := .venv/bin/python
 FLAVOR ?= mysql
 MINUTES ?= 20
-.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers fuzz soak
+.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit fuzz soak
 
 venv: .venv/.ready
 .venv/.ready: pyproject.toml requirements.lock
@@ -49,6 +49,9 @@ bench-wan: venv
 
 bench-peers: venv
 	$(PY) -W ignore -m benchmarks.peers
+
+bench-limit: venv
+	$(PY) -W ignore -m benchmarks.limit
 
 fuzz: venv
 	$(PY) -W ignore -m tests.fuzz --minutes $(MINUTES)

@@ -10,6 +10,7 @@ origin only has to have written its binlog.
 | ``source`` | ``make bench-source`` | reading the binlog, against mysql-replication |
 | ``latency`` | ``make bench-latency`` | commit to visible at 100, 500 and 2,000 transactions/s |
 | ``wan`` | ``make bench-wan`` | the same backlog with 80 ms between Kafka and the applier |
+| ``limit`` | ``make bench-limit`` | the applier against its own statements replayed by a trivial client |
 | ``peers`` | ``make bench-peers`` | Debezium's source and JDBC sink on the same load |
 
 ``loads`` makes the work, ``ours`` and ``native`` drain it, ``figures`` counts and prints.

@@ -44,6 +44,7 @@ class Drain:
         binlog: int,
         options: Mapping[str, Any] | None = None,
         bootstrap: Mapping[str, str] | None = None,
+        site_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._folder = folder
         self._load = load
@@ -59,6 +60,7 @@ class Drain:
             start=start,
             options=options,
             bootstrap=bootstrap,
+            site_options=site_options,
             create=False,
         )
         self._head = position_mark(origin)

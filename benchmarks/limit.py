@@ -1,0 +1,224 @@
+"""``make bench-limit``: how near the applier comes to its limit, the target database itself.
+
+The statements that the applier sent while it drained W1 are recorded by a proxy between it and the target, and then replayed
+from memory by a trivial client, into a fresh target, over as many connections and in the same order of commits. What the
+trivial client needs is the limit: nobody who sends these statements can be faster. Printed is limit / ours.
+
+``python -m benchmarks.limit [--flavor mysql] [--scale 1]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pymysql.constants import CLIENT, COMMAND
+
+from dev import DatabaseServer, DevError, free_port, start_kafka
+from dev.judge import compare
+from dev.pair import PASSWORD, USER, prepare_server
+
+from .figures import binlog_bytes, position, print_table, save
+from .loads import LOADS, SCHEMA
+from .ours import Drain, position_mark
+from .servers import QUICK, Servers, disk, execute, say
+
+RATIO_MIN = 0.8
+_COM_QUERY = 3
+
+
+@dataclass(slots=True)
+class Command:
+    """A statement as it was sent: on which connection, and how many commits had been answered before."""
+
+    connection: int
+    sql: bytes
+    commits_before: int
+
+
+@dataclass
+class Recorder:
+    """A proxy in front of a database that keeps every statement it forwards."""
+
+    target: DatabaseServer
+    port: int = field(default_factory=free_port)
+    commands: list[Command] = field(default_factory=list)
+    _commits: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _awaiting: set[int] = field(default_factory=set)
+
+    def start(self) -> None:
+        """Listen, in threads that end with the process."""
+        listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        number = 0
+        while True:
+            near, _ = listener.accept()
+            far = socket.create_connection((self.target.host, self.target.port))
+            for end in (near, far):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._up, args=(number, near, far), daemon=True).start()
+            threading.Thread(target=self._down, args=(number, far, near), daemon=True).start()
+            number += 1
+
+    def _up(self, number: int, near: socket.socket, far: socket.socket) -> None:
+        buffer, sql = bytearray(), bytearray()
+        while data := near.recv(1 << 20):
+            buffer += data
+            while len(buffer) >= 4 and len(buffer) >= 4 + int.from_bytes(buffer[:3], "little"):
+                length = int.from_bytes(buffer[:3], "little")
+                if sql or (length and buffer[3] == 0 and buffer[4] == _COM_QUERY):
+                    sql += buffer[4 : 4 + length]
+                    if length < 0xFFFFFF:
+                        self._keep(number, bytes(sql[1:]))
+                        sql.clear()
+                del buffer[: 4 + length]
+            far.sendall(data)
+        far.close()
+
+    def _keep(self, number: int, sql: bytes) -> None:
+        with self._lock:
+            self.commands.append(Command(number, sql, self._commits))
+            if sql.rstrip(b"; ").upper().endswith(b"COMMIT"):
+                self._awaiting.add(number)
+
+    def _down(self, number: int, far: socket.socket, near: socket.socket) -> None:
+        try:
+            while data := far.recv(1 << 20):
+                if number in self._awaiting:
+                    with self._lock:
+                        self._awaiting.discard(number)
+                        self._commits += 1
+                near.sendall(data)
+        except OSError:
+            pass  # the applier hung up first
+        near.close()
+
+
+class Replay:
+    """Sends recorded statements again, each connection in its order, each after the commits that it came after."""
+
+    def __init__(self, target: DatabaseServer, commands: list[Command]) -> None:
+        self._target = target
+        self._commands = commands
+        self._commits = 0
+        self._changed = threading.Condition()
+        self._errors: list[str] = []
+
+    def run(self) -> float:
+        """Seconds from the first statement to the last answer; raises DevError on the first error."""
+        numbers = sorted({command.connection for command in self._commands})
+        flags = CLIENT.MULTI_STATEMENTS | CLIENT.MULTI_RESULTS
+        login = {"user": USER, "password": PASSWORD, "client_flag": flags, "charset": "utf8mb4"}
+        connections = {number: self._target.connect(**login) for number in numbers}
+        threads = [threading.Thread(target=self._play, args=(n, connections[n])) for n in numbers]
+        began = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        seconds = time.monotonic() - began
+        if self._errors:
+            raise DevError(f"the replay failed: {self._errors[0]}")
+        return seconds
+
+    def _play(self, number: int, connection: Any) -> None:
+        for command in self._commands:
+            if command.connection != number:
+                continue
+            with self._changed:
+                self._changed.wait_for(lambda c=command: self._commits >= c.commits_before or self._errors)  # type: ignore[misc]
+            if self._errors:
+                return
+            try:
+                connection._execute_command(COMMAND.COM_QUERY, command.sql)
+                connection._read_query_result()
+                while connection.next_result():
+                    pass
+            except Exception as error:  # noqa: BLE001 - reported by run
+                self._errors.append(f"{error}: {command.sql[:60]!r}")
+            if command.sql.rstrip(b"; ").upper().endswith(b"COMMIT") or self._errors:
+                with self._changed:
+                    self._commits += 1
+                    self._changed.notify_all()
+
+
+def measure(flavor: str, scale: float, folder: Path, stack: ExitStack) -> tuple[float, float, int]:
+    """Seconds of the applier, seconds of the trivial client, row changes."""
+    kafka = start_kafka(folder / "kafka", die_with_parent=True)
+    stack.callback(kafka.destroy)
+    servers = Servers(flavor, folder, stack)
+    origin, recorded, plain, fresh = servers.fresh(**QUICK), servers.fresh(), servers.fresh(), servers.fresh()
+    prepare_server(origin, [], [SCHEMA])
+    start, before = position(origin), binlog_bytes(origin)
+    execute(origin, f"CREATE DATABASE {SCHEMA}")
+    load = LOADS["W1"](origin, scale)
+    position_mark(origin)
+    size = binlog_bytes(origin) - before
+    for target in (recorded, plain, fresh):
+        prepare_server(target, [], [SCHEMA])
+    applied = Drain(folder, origin, plain, kafka, load, start=start, name="plain", binlog=size)
+    try:
+        applied.source()
+        run = applied.apply()
+        say(f"applier: {run.seconds:.1f} s")
+    finally:
+        applied.close()
+    recorder = Recorder(recorded)
+    recorder.start()
+    settings = {"west": {"database": {"host": "127.0.0.1", "port": recorder.port, "user": USER, "password_file": "west.secret"}}}
+    watched = Drain(folder, origin, recorded, kafka, load, start=start, name="watched", binlog=size, site_options=settings)
+    try:
+        watched.whole()
+    finally:
+        watched.close()
+    say(f"{len(recorder.commands):,} statements recorded")
+    seconds = Replay(fresh, recorder.commands).run()
+    for target in (plain, recorded, fresh):
+        differences = compare(origin, target, [f"{SCHEMA}.sbtest*"])
+        if differences:
+            raise DevError("a target differs:\n" + "\n".join(differences))
+    return run.seconds, seconds, load.row_changes
+
+
+def main() -> int:
+    """Command line."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks.limit", description=__doc__)
+    options.add_argument("--flavor", default="mysql", choices=["mysql", "mysql97", "mariadb"])
+    options.add_argument("--scale", type=float, default=1.0)
+    chosen = options.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="limit-", dir=disk()))
+    try:
+        with ExitStack() as stack:
+            ours, limit, rows = measure(chosen.flavor, chosen.scale, folder, stack)
+    except DevError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    ratio = limit / ours
+    lines = [
+        ("trivial client", f"{limit:.2f}", f"{rows / limit:,.0f}", "1"),
+        ("applier", f"{ours:.2f}", f"{rows / ours:,.0f}", f"{ratio:.2f}"),
+    ]
+    print_table(("system", "s", "rows/s", "of the limit"), lines)
+    save("limit", {"flavor": chosen.flavor, "scale": chosen.scale, "applier_s": ours, "limit_s": limit, "ratio": round(ratio, 3)})
+    if chosen.scale == 1.0 and ratio < RATIO_MIN:
+        print(f"below its bound: {ratio:.2f}, wanted {RATIO_MIN}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
