@@ -148,6 +148,43 @@ def test_functional_indexes_add_no_columns(server: DatabaseServer) -> None:
     check(origin)
 
 
+def test_partitions(server: DatabaseServer) -> None:
+    """Rows of partitioned tables, whose events carry extra data on MySQL; also one that moves to another partition."""
+    parts = "PARTITION a VALUES LESS THAN (10), PARTITION b VALUES LESS THAN MAXVALUE"
+    origin = Origin(server, "n INT", f"PARTITION BY RANGE (id) ({parts})")
+    session = origin.session
+    session.run("INSERT INTO origin VALUES (1, 1), (20, 2)")
+    check(origin)
+    start = binlog_end(server)
+    session.run("UPDATE origin SET id = id + 9 WHERE id = 1")
+    (event,) = logged(server, start)
+    decode = decoder(parse_table_map(event.table_map, server.flavor), before="value", after="value")
+    assert decode(event.kind, event.payload) == [((1, 1), (10, 1))]
+
+
+def test_system_versioned_tables(server: DatabaseServer) -> None:
+    """MariaDB's row_start and row_end are columns of the image; an update logs the history row as an insert."""
+    if server.flavor != "mariadb":
+        pytest.skip("MariaDB only")
+    origin = Origin(server, "n INT", "WITH SYSTEM VERSIONING")
+    session = origin.session
+    session.run("INSERT INTO origin VALUES (NULL, 1)")
+    session.run("UPDATE origin SET n = 2")
+    table_map, rows = origin.rows("text")
+    assert [c.name for c in table_map.columns] == ["id", "n", "row_start", "row_end"]
+    ends = session.run("SELECT row_end FROM origin FOR SYSTEM_TIME ALL WHERE row_end < NOW() + INTERVAL 1 DAY")
+    assert any(row[3] == end for row in rows if row for (end,) in ends)
+
+
+def test_large_values(server: DatabaseServer) -> None:
+    """Values whose length takes four bytes, of every byte."""
+    origin = Origin(server, "b LONGBLOB, t LONGTEXT, m MEDIUMBLOB")
+    session = origin.session
+    every = bytes(range(256)).hex()
+    session.run(f"INSERT INTO origin VALUES (NULL, REPEAT(x'{every}', 70000), REPEAT('it''s', 100), REPEAT(x'{every}', 60000))")
+    check(origin)
+
+
 def test_keys(server: DatabaseServer) -> None:
     """A composite key in key order, one with prefixes, and none."""
     session = Session(server)
