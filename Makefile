@@ -4,6 +4,7 @@
 #   make check         lint, types, import rules, package build
 #   make bench         W1 from origin to target against native replication; bench-* the other measurements
 #   make fuzz · soak   random schemas and transactions, and random kills, for MINUTES each
+#   make simulate      100,000 schedules of sites that all write, settled by the real conflict code
 PY := .venv/bin/python
 FLAVOR ?= mysql
 MINUTES ?= 20
@@ -58,3 +59,6 @@ fuzz: venv
 
 soak: venv
 	$(PY) -W ignore -m tests.soak --minutes $(MINUTES)
+
+simulate: venv
+	$(PY) -m tests.property.simulation --schedules 100000

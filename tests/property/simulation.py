@@ -45,6 +45,8 @@ class Profile:
     """Whether a primary key may be used again after its row was deleted."""
     exact: bool = False
     forgetful: bool = False
+    memory: bool = True
+    """Whether sites remember who wrote what; ``forgetful`` ones only forget what is gone."""
     wait_for_clock: bool = True
     """Whether the applier waits until its own clock has passed the transaction's commit time."""
     skew_us: int = 400_000
@@ -85,6 +87,7 @@ class World:
                 policies,
                 exact=profile.exact,
                 forgetful=profile.forgetful,
+                memory=profile.memory,
                 check_fast_path=profile.check_fast_path,
             )
             for i, name in enumerate(names)
@@ -147,9 +150,7 @@ class World:
     def outcome(self) -> Outcome:
         """Compare the sites."""
         rows = {s.name: s.store.rows for s in self.sites}
-        end = Outcome(
-            decisions=sum(s.decisions for s in self.sites), transactions=sum(len(s.log) for s in self.sites), rows=rows
-        )
+        end = Outcome(decisions=sum(s.decisions for s in self.sites), transactions=sum(len(s.log) for s in self.sites), rows=rows)
         first = self.sites[0]
         for other in self.sites[1:]:
             if other.store.rows != first.store.rows:
@@ -304,12 +305,18 @@ _OPERATIONS: dict[str, Callable[[World, Store, int], list[Change]]] = {
 
 LATEST = {"default": "latest_timestamp"}
 BY_COLUMN = {"default": {"policy": "latest_timestamp", "column": "ts"}}
+BY_COLUMN_UNTIL_DELETED = {
+    "default": {**DELETE_WINS, **dict.fromkeys(("insert_exists", "update_differing"), BY_COLUMN["default"])}
+}
 PRIORITY = {"default": "site_priority"}
 MERGE = {"default": {**DELETE_WINS, "update_differing": "merge_columns"}}
 DELTA = {"default": {**DELETE_WINS, "update_differing": {"policy": "delta", "columns": ["n"]}}}
 GREATEST = {"default": {**DELETE_WINS, "update_differing": {"policy": "greatest", "columns": ["n"]}}}
 ALL_PLUS_FLIP = ("insert", "set", "flip", "delete", "move", "claim", "swap")
 PLAIN = ("insert", "set", "delete")
+
+BARE: dict[str, Any] = {"memory": False, "reuse_keys": False, "wait_for_clock": False}
+"""The least that an applier can do: no memory of writers, no look at clocks; and applications that use a key once."""
 
 CONVERGING = (
     Profile("latest, two sites", LATEST, operations=ALL_PLUS_FLIP),
@@ -320,16 +327,15 @@ CONVERGING = (
     Profile("latest by column, two sites", BY_COLUMN, operations=PLAIN),
     Profile("latest by column, three sites", BY_COLUMN, sites=3, operations=PLAIN),
     Profile("priority, exact knowledge", PRIORITY, operations=ALL_PLUS_FLIP, exact=True, wait_for_clock=False),
-    Profile("priority, keys not used again", PRIORITY, operations=PLAIN, reuse_keys=False, wait_for_clock=False),
-    Profile("merge, keys not used again", MERGE, operations=PLAIN, reuse_keys=False, wait_for_clock=False),
-    Profile("delta, two sites", DELTA, operations=("add",), sums=True, wait_for_clock=False),
-    Profile("delta, three sites", DELTA, sites=3, operations=("add",), sums=True, wait_for_clock=False),
-    Profile("delta with deletes, three sites", DELTA, sites=3, operations=("add",) * 6 + ("delete",), sums=True,
-            wait_for_clock=False),
+    Profile("latest by column, deletes win, keys not used again", BY_COLUMN_UNTIL_DELETED, operations=PLAIN, **BARE),
+    Profile("priority, keys not used again", PRIORITY, operations=PLAIN, **BARE),
+    Profile("merge, keys not used again", MERGE, operations=PLAIN, **BARE),
+    Profile("delta, two sites", DELTA, operations=("add",), sums=True, **BARE),
+    Profile("delta, three sites", DELTA, sites=3, operations=("add",), sums=True, **BARE),
+    Profile("delta with deletes, three sites", DELTA, sites=3, operations=("add",) * 6 + ("delete",), sums=True, **BARE),
     Profile("delta and merge, two sites", DELTA, operations=("add", "set", "add", "set", "delete"), sums=True,
-            initial_rows=6, wait_for_clock=False),
-    Profile("greatest of what only grows, three sites", GREATEST, sites=3, operations=("raise",) * 6 + ("delete",),
-            wait_for_clock=False),
+            initial_rows=6, **BARE),
+    Profile("greatest of what only grows, three sites", GREATEST, sites=3, operations=("raise",) * 6 + ("delete",), **BARE),
 )  # fmt: skip
 """Policies that converge, under these conditions."""
 
@@ -342,6 +348,10 @@ DIVERGING = (
     Profile("latest by column without raising it", BY_COLUMN, operations=("flip",),
             why="different versions with the same timestamp"),
     Profile("latest by column, unique keys", BY_COLUMN, why="what held a unique key before has no timestamp any more"),
+    Profile("latest by column, no memory, updates win over deletes", BY_COLUMN, operations=PLAIN, memory=False,
+            reuse_keys=False, why="an older change brings a row back where it was deleted, and is beaten elsewhere"),
+    Profile("latest by column, deletes win, three sites", BY_COLUMN_UNTIL_DELETED, sites=3, operations=PLAIN,
+            reuse_keys=False, memory=False, why="an update may overtake the insert that made its row"),
     Profile("priority, three sites", PRIORITY, sites=3, operations=PLAIN, exact=True,
             why="priority is no order in time: the same three changes settle differently in another order"),
     Profile("priority, keys used again", PRIORITY, operations=PLAIN, why="a new row is taken for the old one"),

@@ -102,6 +102,8 @@ class Site:
     """Whether the applier knows exactly which versions the origin had not seen."""
     forgetful: bool = False
     """Whether it remembers nothing of rows that are gone."""
+    memory: bool = True
+    """Whether it remembers writers at all."""
     check_fast_path: bool = False
     """Whether changes that fit are decided all the same, to see that it comes to the same."""
     store: Store = field(default_factory=Store)
@@ -157,7 +159,7 @@ class Site:
             origin=origin,
             site=self.name,
             site_priority=self.priority,
-            remembering=True,
+            remembering=self.memory,
         )
 
     def _look(self, work: Store, change: Change, transaction: Transaction) -> tuple[LocalRow, list[LocalRow]]:
@@ -175,7 +177,7 @@ class Site:
         key, (value,) = register
         row = work.rows.get(value) if key == (ID,) else work.rows.get(work.holders.get(value))
         writer = work.writers.get(register)
-        if self.forgetful and row is None:
+        if not self.memory or (self.forgetful and row is None):
             writer = None
         deleted = work.deleted.get(value) if key == (ID,) and writer is not None else None
         return LocalRow(row, writer, deleted, self._unseen(writer, transaction))

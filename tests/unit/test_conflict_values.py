@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -51,7 +52,7 @@ def test_equality_is_as_stored(a: object, b: object, same: bool) -> None:
 def test_order(kind: ColumnKind, values: list[object]) -> None:
     """Values sort as their type does; NULL is below everything."""
     keys = [order_key(kind, v) for v in values]
-    assert all(a < b for a, b in zip(keys, keys[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(keys))
 
 
 @pytest.mark.parametrize(
