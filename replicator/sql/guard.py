@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..errors import DdlError, DecodeError
 from .classify import classify_with
 from .cursor import Cursor, words
+from .expand import expand_comments
 from .statement import Statement, StatementClass
 from .tokens import Kind, Syntax
 
@@ -31,8 +32,6 @@ def guard_trigger(statement: Statement) -> bytes:
             f"a {statement.kind or 'statement'} cannot be guarded",
             remedy="only CREATE TRIGGER has a body to guard: set ddl.trigger to ignore or halt",
         )
-    from .rewrite import expand_comments
-
     # A versioned comment may hold the body's end: first make one text of it.
     plain = classify_with(expand_comments(statement), statement.syntax, statement.default_schema)
     if plain.cls is not StatementClass.TRIGGER:
@@ -99,8 +98,6 @@ def disable_event(statement: Statement) -> bytes:
 
     An ALTER that does not say whether it is enabled stays. Raises DdlError for anything else.
     """
-    from .rewrite import expand_comments
-
     text = expand_comments(statement)
     plain = classify_with(text, statement.syntax, statement.default_schema)
     if plain.kind not in ("CREATE EVENT", "ALTER EVENT") or plain.object is None:

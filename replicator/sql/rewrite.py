@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from ..errors import DdlError
 from ..model import qualified
 from .cursor import Cursor, words
+from .expand import expand_comments
 from .guard import disable_event, guard_trigger, is_guarded
 from .statement import Statement, StatementClass, TableRef
-from .tokens import Kind, Token, tokenize
+from .tokens import Kind, Token
 
 __all__ = [
     "disable_event",
@@ -30,18 +31,6 @@ Mapping = Callable[[str, str], tuple[str, str]]
 """Maps (schema, table) at the origin to (schema, table) at the target."""
 
 _WITH_BODY = frozenset({StatementClass.TRIGGER, StatementClass.ROUTINE, StatementClass.EVENT})
-
-
-def expand_comments(statement: Statement) -> bytes:
-    """The statement with versioned comments resolved as the origin did: what it ran is plain text, what it skipped is gone.
-
-    Another flavor or version would decide otherwise: MariaDB passes over ``/*!80000 … */``.
-    """
-    parts: list[bytes] = []
-    for token in tokenize(statement.text, statement.syntax):
-        skipped = token.kind is Kind.COMMENT and token.text.startswith((b"/*!", b"/*M!"))
-        parts.append(b" " if skipped or token.kind in (Kind.OPEN, Kind.CLOSE) else token.text)
-    return b"".join(parts)
 
 
 def strip_start_transaction(statement: Statement) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from sql_describe import describe
+from test_sql_classify import ALTERS, OTHERS, TABLES, TOOLS, pairs
 
 from replicator.errors import DdlError
 from replicator.sql.classify import Statement, classify
@@ -225,3 +227,14 @@ def test_events_come_disabled(before: str, after: str) -> None:
 def test_dropped_triggers_may_be_missing(before: str, after: str) -> None:
     """DROP TRIGGER names no table, so it comes also for tables that the flow does not carry."""
     assert drop_if_exists(read(before)).decode() == after
+
+
+@pytest.mark.parametrize("statement", [statement for statement, _ in pairs(TABLES + ALTERS + OTHERS + TOOLS)])
+def test_qualified_names_mean_the_same(statement: str) -> None:
+    """Mapped to what they are anyway, names are only qualified: the statement stays what it is, without a default schema too."""
+    before = read(statement)
+    after = classify(rename_objects(before, lambda s, t: (s, t)), default_schema="d", flavor="mysql")
+    assert describe(after) == describe(before)
+    if before.tables and before.object is None:
+        assert describe(classify(after.text, default_schema="elsewhere", flavor="mysql")) == describe(before)
+    assert rename_objects(after, lambda s, t: (s, t)) == after.text
