@@ -47,8 +47,9 @@ for _code, _format, _make in (
 ):
     _NUMBERS[_code] = (struct.Struct(_format).unpack_from, _make)
 
-_INLINE_SMALL = frozenset({_LITERAL, _INT16, _UINT16})
-_INLINE_LARGE = _INLINE_SMALL | {_INT32, _UINT32}
+_HEAD_SMALL, _HEAD_LARGE = struct.Struct("<HH"), struct.Struct("<II")
+_KEY_SMALL, _KEY_LARGE = struct.Struct("<HH"), struct.Struct("<IH")
+_VALUE_SMALL, _VALUE_LARGE = struct.Struct("<BH"), struct.Struct("<BI")
 
 
 def parse(data: bytes) -> Node:
@@ -69,21 +70,19 @@ class _Parser:
         self._budget = len(data)
 
     def value(self, kind: int, at: int, end: int, depth: int) -> Node:
-        self._budget -= 1
-        if self._budget < 0:
-            raise ValueError("a document with more nodes than bytes")
+        """The value of ``kind`` at ``at``, in a container (or a document) that ends at ``end``."""
         data = self._data
         if kind == _STRING:
             size, at = _length(data, at)
             if at + size > end:
                 raise IndexError("a string is cut short")
             return data[at : at + size]
+        if kind <= _LARGE_ARRAY:
+            return self._container(kind, at, end, depth + 1)
         number = _NUMBERS.get(kind)
         if number is not None:
             read, make = number
             return make(read(data, at)[0])
-        if kind <= _LARGE_ARRAY:
-            return self._container(kind, at, end, depth + 1)
         if kind == _LITERAL:
             return _LITERALS[data[at]]
         if kind == _OPAQUE:
@@ -99,45 +98,49 @@ class _Parser:
             raise ValueError("a document too deep")
         data = self._data
         large = kind in (_LARGE_OBJECT, _LARGE_ARRAY)
-        wide = 4 if large else 2
-        inline = _INLINE_LARGE if large else _INLINE_SMALL
-        count = int.from_bytes(data[start : start + wide], "little")
-        size = int.from_bytes(data[start + wide : start + 2 * wide], "little")
-        if size < 2 * wide or start + size > end:
+        head, key, value = (_HEAD_LARGE, _KEY_LARGE, _VALUE_LARGE) if large else (_HEAD_SMALL, _KEY_SMALL, _VALUE_SMALL)
+        count, size = head.unpack_from(data, start)
+        keyed = kind in (_SMALL_OBJECT, _LARGE_OBJECT)
+        keys_at = start + head.size
+        at = keys_at + (count * key.size if keyed else 0)
+        if start + size > end or at + count * value.size > start + size:
             raise IndexError("a container is cut short")
         end = start + size
-        keyed = kind in (_SMALL_OBJECT, _LARGE_OBJECT)
-        keys_at = start + 2 * wide
-        at = keys_at + (count * (wide + 2) if keyed else 0)
-        if at + count * (1 + wide) > end:
-            raise IndexError("a container is shorter than its entries")
+        self._budget -= count
+        if self._budget < 0:
+            raise ValueError("a document with more nodes than bytes")
         values: list[Node] = []
-        for _ in range(count):
-            if data[at] in inline:
-                values.append(self.value(data[at], at + 1, end, depth))
+        for item, offset in value.iter_unpack(data[at : at + count * value.size]):
+            if item == _STRING:
+                place = start + offset
+                length = data[place]
+                place += 1
+                if length > 127:
+                    length, place = _length(data, place - 1)
+                if place + length > end:
+                    raise IndexError("a string is cut short")
+                values.append(data[place : place + length])
+            elif item == _INT16:
+                values.append((offset & 0xFFFF ^ 0x8000) - 0x8000)
+            elif item == _LITERAL:
+                values.append(_LITERALS[offset & 0xFF])
+            elif item == _UINT16:
+                values.append(Unsigned(offset & 0xFFFF))
+            elif large and item == _INT32:
+                values.append((offset ^ 0x80000000) - 0x80000000)
+            elif large and item == _UINT32:
+                values.append(Unsigned(offset))
+            elif offset >= size:
+                raise IndexError("a value outside of its container")
             else:
-                place = start + int.from_bytes(data[at + 1 : at + 1 + wide], "little")
-                if place >= end:
-                    raise IndexError("a value outside of its container")
-                values.append(self.value(data[at], place, end, depth))
-            at += 1 + wide
+                values.append(self.value(item, start + offset, end, depth))
         if not keyed:
             return values
-        return dict(zip(self._keys(keys_at, count, wide, start, end), values, strict=True))
-
-    def _keys(self, at: int, count: int, wide: int, start: int, end: int) -> list[bytes]:
-        data = self._data
-        keys: list[bytes] = []
-        for _ in range(count):
-            place = start + int.from_bytes(data[at : at + wide], "little")
-            size = data[at + wide] | data[at + wide + 1] << 8
-            if place + size > end:
-                raise IndexError("a key outside of its object")
-            keys.append(data[place : place + size])
-            at += wide + 2
-        if len(set(keys)) != count:
+        keys = [data[start + o : start + o + n] for o, n in key.iter_unpack(data[keys_at:at]) if o + n <= size]
+        found = dict(zip(keys, values, strict=True))
+        if len(found) != count:
             raise ValueError("an object with a key twice")
-        return keys
+        return found
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:

@@ -28,6 +28,7 @@ _ESCAPES = {bytes([i]): b"\\u%04x" % i for i in range(32)} | {
     b"\r": b"\\r",
     b"\t": b"\\t",
 }
+_CONSTANTS = {None: b"null", True: b"true", False: b"false"}
 _TO_ESCAPE = re.compile(rb'[\x00-\x1f"\\]')
 _BLOB_NAMES = {
     Type.TINY_BLOB: b"TINYBLOB",
@@ -76,6 +77,8 @@ def _quoted(data: bytes) -> bytes:
 
 
 def _string(data: bytes) -> bytes:
+    if _TO_ESCAPE.search(data) is None:
+        return b'"%b"' % data
     return b'"%b"' % _TO_ESCAPE.sub(lambda found: _ESCAPES[found[0]], data)
 
 
@@ -84,43 +87,44 @@ def _write(node: Node, out: list[bytes], path: bytes, special: list[tuple[bytes,
 
     With ``special``, a null stands for each node that text does not keep, and its path and SQL value go there.
     """
-    if isinstance(node, dict):
+    kind = type(node)
+    if kind is dict:
         before = b"{"
         for key, item in node.items():
             quoted = _string(key)
-            out.append(b"%b%b: " % (before, quoted))
-            _write(item, out, b"" if special is None else b"%b.%b" % (path, quoted), special)
+            if type(item) is bytes:
+                out.append(b"%b%b: %b" % (before, quoted, _string(item)))
+            else:
+                out.append(b"%b%b: " % (before, quoted))
+                _write(item, out, b"" if special is None else b"%b.%b" % (path, quoted), special)
             before = b", "
         out.append(b"}" if node else b"{}")
-    elif isinstance(node, list):
+    elif kind is list:
         before = b"["
         for i, item in enumerate(node):
             out.append(before)
             _write(item, out, b"" if special is None else b"%b[%d]" % (path, i), special)
             before = b", "
         out.append(b"]" if node else b"[]")
+    elif special is None or (value := _sql_value(node)) is None:
+        out.append(_scalar(node))
     else:
-        value = None if special is None else _sql_value(node)
-        if special is not None and value is not None:
-            special.append((path, value))
-            out.append(b"null")
-        else:
-            out.append(_scalar(node))
+        special.append((path, value))
+        out.append(b"null")
 
 
 def _scalar(node: Node) -> bytes:
-    if isinstance(node, bytes):
+    kind = type(node)
+    if kind is bytes:
         return _string(node)
-    if node is None:
-        return b"null"
-    if isinstance(node, bool):
-        return b"true" if node else b"false"
-    if isinstance(node, int):
+    if kind is int or kind is Unsigned:
         return b"%d" % node
-    if isinstance(node, float):
+    if kind is float:
         return _double(node)
-    text = _opaque_text(node)
-    return text if node.kind == Type.DECIMAL else b'"%b"' % text
+    if kind is Opaque:
+        text = _opaque_text(node)
+        return text if node.kind == Type.DECIMAL else b'"%b"' % text
+    return _CONSTANTS[node]
 
 
 def _double(number: float) -> bytes:
@@ -146,13 +150,16 @@ def _opaque_text(node: Opaque) -> bytes:
 
 def _sql_value(node: Node) -> bytes | None:
     """An SQL expression that becomes this node, where its text would not."""
-    if isinstance(node, Unsigned):
+    kind = type(node)
+    if kind is Unsigned:
         return b"CAST(%d AS UNSIGNED)" % node if node <= _INT64_MAX else None
-    if node == _INT64_MAX:  # as text it would come back unsigned
-        return b"%d" % node
-    if isinstance(node, float):
+    if kind is float:
         return None if _parses_exactly(node) else double_literal(node)
-    return _opaque_value(node) if isinstance(node, Opaque) else None
+    if kind is Opaque:
+        return _opaque_value(node)
+    if kind is int and node == _INT64_MAX:  # as text it would come back unsigned
+        return b"%d" % node
+    return None
 
 
 def _parses_exactly(number: float) -> bool:
