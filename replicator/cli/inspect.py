@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ..row.tablemap import parse_table_map
 from ..row.types import TableMap
 from ..stream.consumer import RecordConsumer
 from ..stream.query import parse_query
+from ..stream.seek import offset_behind
 from ..stream.wire import NO_TABLE, QUERY, Kind, RecordHeader, Transaction, read_body, unpack_record
 from .common import choose_streams, config_option, flow_option, pair_option, stream_option
 
@@ -61,7 +61,7 @@ def inspect(
     damaged = 0
     consumer = RecordConsumer(streams[0])
     try:
-        for number, record in enumerate(_records(consumer, streams[0], sequence, offset, follow=follow), 1):
+        for number, record in enumerate(_records(consumer, sequence, offset, follow=follow), 1):
             document = _document(*record, streams[0], with_rows=rows)
             damaged += "error" in document
             click.echo(json.dumps(document, default=str) if as_json else "\n".join(_lines(document)))
@@ -73,12 +73,12 @@ def inspect(
 
 
 def _records(
-    consumer: RecordConsumer, stream: StreamConfig, sequence: int | None, offset: int | None, *, follow: bool
+    consumer: RecordConsumer, sequence: int | None, offset: int | None, *, follow: bool
 ) -> Iterator[tuple[int, bytes]]:
     """Records from the start that was asked for to the present end, or for ever."""
     consumer.assign(offset)
     if sequence is not None and offset is None:
-        consumer.assign(_find(consumer, stream, sequence))
+        consumer.assign(offset_behind(consumer, sequence))
     end = consumer.end_offset()
     following = offset or 0
     silent = 0
@@ -88,38 +88,6 @@ def _records(
         for at, value in records:
             following = at + 1
             yield at, value
-
-
-def _find(consumer: RecordConsumer, stream: StreamConfig, sequence: int) -> int | None:
-    """The offset of the record that holds a sequence, by halving: sequences rise with offsets."""
-    end = consumer.end_offset()
-    first = _probe(consumer, None, end)
-    if first is None:
-        return None
-    low, high = first[0], end
-    while high - low > 1:
-        middle = (low + high) // 2
-        found = _probe(consumer, middle, end)
-        if found is not None and _first_sequence(found[1], stream) <= sequence:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _probe(consumer: RecordConsumer, offset: int | None, end: int) -> tuple[int, bytes] | None:
-    """The first record from ``offset`` on."""
-    consumer.assign(offset)
-    deadline = time.monotonic() + 10
-    while (offset or 0) < end and time.monotonic() < deadline:
-        records = consumer.poll(500)
-        if records:
-            return records[0]
-    return None
-
-
-def _first_sequence(value: bytes, stream: StreamConfig) -> int:
-    return unpack_record(value, where=f"topic {stream.id.topic}")[0].first_sequence
 
 
 def _document(offset: int, value: bytes, stream: StreamConfig, *, with_rows: bool) -> dict[str, Any]:

@@ -153,13 +153,15 @@ def test_bad_pairs_are_refused(tmp_path: Path, pair: str, words: str) -> None:
 def test_ddl_that_would_act_twice_is_ignored_unless_named() -> None:
     """The default is for tables and their like; accounts never; what nobody knows halts."""
     policy = DdlPolicy.model_validate({"drop": "halt", "event": "apply"})
-    actions = {cls: policy.action(cls) for cls in ("create", "drop", "trigger", "event", "user", "unknown", "dml")}
+    actions = {cls: policy.action(cls) for cls in ("create", "drop", "trigger", "event", "user", "server", "sequence", "unknown", "dml")}
     assert actions == {
         "create": "apply",
         "drop": "halt",
         "trigger": "ignore",
         "event": "apply",
         "user": "ignore",
+        "server": "ignore",
+        "sequence": "apply",
         "unknown": "halt",
         "dml": "halt",
     }
