@@ -47,6 +47,8 @@ class Profile:
     forgetful: bool = False
     memory: bool = True
     """Whether sites remember who wrote what; ``forgetful`` ones only forget what is gone."""
+    only_local: bool = False
+    """Whether sites remember their own writers alone; with ``exact``, that is all that two sites need."""
     wait_for_clock: bool = True
     """Whether the applier waits until its own clock has passed the transaction's commit time."""
     skew_us: int = 400_000
@@ -88,6 +90,7 @@ class World:
                 exact=profile.exact,
                 forgetful=profile.forgetful,
                 memory=profile.memory,
+                only_local=profile.only_local,
                 check_fast_path=profile.check_fast_path,
             )
             for i, name in enumerate(names)
@@ -324,6 +327,12 @@ CONVERGING = (
     Profile("latest, three sites, equal commit times", LATEST, sites=3, operations=ALL_PLUS_FLIP, tick_us=500_000),
     Profile("latest, exact knowledge, any clocks", LATEST, operations=ALL_PLUS_FLIP, exact=True, wait_for_clock=False,
             skew_us=60 * _DAY_US),
+    Profile("latest, exact knowledge of local changes alone", LATEST, operations=ALL_PLUS_FLIP, exact=True, only_local=True,
+            wait_for_clock=False, skew_us=60 * _DAY_US),
+    Profile("latest by column, exact knowledge of local changes alone", BY_COLUMN, operations=PLAIN, exact=True,
+            only_local=True, wait_for_clock=False),
+    Profile("priority, exact knowledge of local changes alone", PRIORITY, operations=ALL_PLUS_FLIP, exact=True,
+            only_local=True, wait_for_clock=False),
     Profile("latest by column, two sites", BY_COLUMN, operations=PLAIN),
     Profile("latest by column, three sites", BY_COLUMN, sites=3, operations=PLAIN),
     Profile("priority, exact knowledge", PRIORITY, operations=ALL_PLUS_FLIP, exact=True, wait_for_clock=False),

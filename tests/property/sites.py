@@ -83,7 +83,6 @@ class Store:
         row = self.rows.pop(identity)
         if row[U] is not None:
             del self.holders[row[U]]
-        self.deleted[identity] = row
 
     def update(self, identity: object, row: Row) -> None:
         """Make one row into another."""
@@ -104,6 +103,8 @@ class Site:
     """Whether it remembers nothing of rows that are gone."""
     memory: bool = True
     """Whether it remembers writers at all."""
+    only_local: bool = False
+    """Whether it remembers its own writers alone, and takes every other version to be known to the origin."""
     check_fast_path: bool = False
     """Whether changes that fit are decided all the same, to see that it comes to the same."""
     store: Store = field(default_factory=Store)
@@ -120,6 +121,8 @@ class Site:
         for change in changes:
             for register in registers(change, TABLE):
                 self.store.writers[register] = provenance
+            if change.before is not None:
+                self.store.deleted[change.before[ID]] = change.before
 
     def apply(self, transaction: Transaction, crash_after: int | None = None) -> None:
         """Apply another site's transaction, whole or not at all; one that was applied already does nothing."""
@@ -146,7 +149,7 @@ class Site:
             self.decisions += 1
             decision = self._decide(change, local, others, origin)
         _carry_out(work, change, decision)
-        if decision.provenance is not None:
+        if decision.provenance is not None and not self.only_local:
             self._remember(work, change, decision.provenance, transaction)
 
     def _decide(self, change: Change, local: LocalRow, others: list[LocalRow], origin: Provenance) -> Decision:
