@@ -20,6 +20,7 @@ _NAMES = (
     "skip",
     "quarantine",
     "conflicts",
+    "explain",
 )
 _MODULES = {"pause": "control", "resume": "control", "skip": "control"}
 

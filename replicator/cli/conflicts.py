@@ -16,7 +16,7 @@ from ..observe.lag import utc
 from .common import json_option, print_json, table
 from .scope import scope_options, scoped
 
-__all__ = ["conflicts"]
+__all__ = ["conflicts", "read_conflicts"]
 
 _COLUMNS = (
     "id, time_us, conflict, policy, decision, reason, table_name, row_key, operation, before_image, after_image,"
@@ -49,7 +49,7 @@ def list_conflicts(streams: list[StreamConfig], table_name: str | None, kind: st
         if value is not None:
             where += f" AND {column}=%s"
             values.append(value)
-    found = [row for stream in streams for row in _read(stream, where, values, limit)]
+    found = [row for stream in streams for row in read_conflicts(stream, where, values, limit)]
     found = sorted(found, key=lambda row: -row["time_us"])[:limit]
     if as_json:
         print_json(found)
@@ -66,7 +66,7 @@ def list_conflicts(streams: list[StreamConfig], table_name: str | None, kind: st
 @scoped
 def show(streams: list[StreamConfig], number: int, as_json: bool) -> None:
     """Show one conflict with its row images. They may be confidential."""
-    found = [row for stream in streams for row in _read(stream, " AND id=%s", [number], 1)]
+    found = [row for stream in streams for row in read_conflicts(stream, " AND id=%s", [number], 1)]
     if not found:
         raise UsageError(f"no conflict has the number {number}", remedy="see `replicator conflicts list`")
     if as_json:
@@ -76,7 +76,8 @@ def show(streams: list[StreamConfig], number: int, as_json: bool) -> None:
         click.echo(f"{name:<14} {'-' if value is None else value}")
 
 
-def _read(stream: StreamConfig, where: str, values: list[Any], limit: int) -> Iterator[dict[str, Any]]:
+def read_conflicts(stream: StreamConfig, where: str, values: list[Any], limit: int) -> Iterator[dict[str, Any]]:
+    """Entries of a stream's conflict log, newest first. Raises DatabaseError."""
     site = stream.target
     sql = f"SELECT {_COLUMNS} FROM {meta.CONFLICT_LOG} WHERE flow=%s AND stream=%s{where} ORDER BY id DESC LIMIT %s"
     args = {**site.database.connect_args(), "connect_timeout": 10, "read_timeout": 60}

@@ -59,7 +59,8 @@ def test_across_flavors_types_are_recognised(pairs: Pairs, capsys: pytest.Captur
 
 def test_differences_between_tables_are_found(pairs: Pairs, capsys: pytest.CaptureFixture[str]) -> None:
     """Missing tables and columns, other types, engines, unguarded triggers and tables without a key, all at once."""
-    pair = pairs("mysql", "mysql", start="latest")
+    conflicts = {"tables": {"*.t": {"update_differing": {"policy": "delta", "columns": ["b"]}}}}
+    pair = pairs("mysql", "mysql", start="latest", options={"conflicts": conflicts})
     schema = pair.schemas[0]
     east = [
         "CREATE TABLE only_here (id INT PRIMARY KEY)",
@@ -86,6 +87,7 @@ def test_differences_between_tables_are_found(pairs: Pairs, capsys: pytest.Captu
     assert "drop_columns" in one(found, f"{schema}.t at west lacks the column c int")
     one(found, f"{schema}.t.a differs at west: type int at the origin, bigint here")
     one(found, f"{schema}.t.b differs at west: NULL")
+    one(found, "conflicts.tables.*.t.update_differing", "b")
     one(found, f"{schema}.t.extra exists only at west, without a default")
     one(found, "myisam at west is MyISAM", "ENGINE=InnoDB")
     assert "IF @replicator_applying IS NULL" in one(found, f"the trigger {schema}.fires")

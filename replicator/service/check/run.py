@@ -13,9 +13,10 @@ from ...model import Role
 from .cluster import check_cluster
 from .finding import Finding, Level, error, warning
 from .grants import check_applier_grants, check_meta_grants, check_reader_grants, check_source_grants
+from .policies import check_policies
 from .probe import Probe
 from .server import check_origin, check_server, check_target
-from .tables import check_tables, check_triggers, schemas_of
+from .tables import check_tables, check_triggers, read_tables, schemas_of
 
 __all__ = ["run_checks"]
 
@@ -139,6 +140,8 @@ def _both(stream: StreamConfig, probes: dict[str, Probe]) -> Iterator[Finding]:
     origin, target = probes.get(stream.id.origin), probes.get(stream.id.target)
     if target is not None:
         yield from check_triggers(stream, target)
+    if origin is not None:
+        yield from check_policies(stream, read_tables(origin, stream.tables).values())
     if origin is not None and target is not None:
         yield from check_tables(stream, origin, target, started=_started(stream, target))
 

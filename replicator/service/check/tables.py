@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -38,7 +39,10 @@ class Table:
     name: str
     engine: str
     columns: dict[str, Column] = field(default_factory=dict)  # by name, folded
+    keys: list[list[str]] = field(default_factory=list)
+    """Unique keys as folded column names: the primary key first, then those without NULLs."""
     has_key: bool = False
+    """Whether the first of them can stand for a row's identity."""
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -122,14 +126,24 @@ def _charset(name: object) -> str:
 
 def _add_keys(probe: Probe, schema: str, tables: dict[str, Table]) -> None:
     rows = probe.rows(
-        "SELECT table_name, index_name, MAX(nullable = 'YES') FROM information_schema.statistics"
-        " WHERE table_schema=%s AND non_unique=0 GROUP BY table_name, index_name",
+        "SELECT table_name, index_name, column_name, nullable FROM information_schema.statistics"
+        " WHERE table_schema=%s AND non_unique=0 ORDER BY table_name, index_name, seq_in_index",
         schema,
     )
-    for table, _, nullable in rows:
+    for (table, _), members in itertools.groupby(rows, key=lambda row: (row[0], row[1])):
         found = tables.get(f"{schema}.{table}")
-        if found is not None and not nullable:
+        columns = list(members)
+        if found is None or any(name is None for _, _, name, _ in columns):
+            continue  # a key over an expression
+        key = [str(name).casefold() for _, _, name, _ in columns]
+        if columns[0][1] == "PRIMARY":
+            found.keys.insert(0, key)
             found.has_key = True
+        elif not any(nullable == "YES" for _, _, _, nullable in columns):
+            found.keys.insert(len(found.keys) if found.keys and found.has_key else 0, key)
+            found.has_key = True
+        else:
+            found.keys.append(key)
 
 
 def check_tables(stream: StreamConfig, origin: Probe, target: Probe, *, started: bool) -> Iterator[Finding]:

@@ -1,0 +1,175 @@
+"""`replicator explain`: which transactions, conflicts and decisions gave a row its present value."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..config import StreamConfig, load_config
+from ..errors import ReplicatorError, UsageError
+from ..observe.lag import utc
+from ..row.decode import decoder
+from ..row.tablemap import parse_table_map
+from ..row.types import TableMap
+from ..stream.consumer import RecordConsumer
+from ..stream.reader import LargeBegin, LargePart, StreamReader, Txn
+from ..stream.wire import NO_TABLE, read_events
+from .common import choose_streams, config_option, flow_option, json_option, pair_option, print_json
+from .conflicts import read_conflicts
+
+__all__ = ["explain"]
+
+_KINDS = {23: "insert", 30: "insert", 24: "update", 31: "update", 39: "update", 25: "delete", 32: "delete"}
+
+
+@click.command()
+@config_option
+@pair_option
+@flow_option
+@click.option("--table", "table_name", required=True, help="SCHEMA.TABLE, as at the origin.")
+@click.option("--key", required=True, help="The row's key: 5, or a JSON list where it has several columns: '[5, \"a\"]'.")
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="The newest so many changes.")
+@click.option("--rows", is_flag=True, help="Show row values too. They may be confidential.")
+@json_option
+def explain(
+    config_path: Path, pair: str, flow: str | None, table_name: str, key: str, limit: int, rows: bool, as_json: bool
+) -> int:
+    """Show what the streams still hold about a row, oldest first, and how its conflicts were settled. Reads whole topics."""
+    wanted = _key(key)
+    schema, dot, table = table_name.partition(".")
+    if not dot:
+        raise UsageError(f"--table {table_name} is not of the form SCHEMA.TABLE", remedy="name the database too")
+    found: list[dict[str, Any]] = []
+    for stream in choose_streams(load_config(config_path), pair, flow):
+        if not stream.tables.wants(schema, table):
+            continue
+        changes = deque(_changes(stream, (schema, table), wanted, with_rows=rows), maxlen=limit)
+        target = ".".join(stream.mapping.target_table(schema, table))
+        where = " AND table_name=%s"
+        decisions = [c for c in read_conflicts(stream, where, [target], 10_000) if _same_key(c["row_key"], wanted)]
+        found += changes
+        found += [_decision(stream, c) for c in decisions[:limit]]
+    found.sort(key=lambda event: (event["time"] or "", event["sequence"]))
+    if as_json:
+        print_json(found)
+    elif not found:
+        click.echo("neither the streams nor the conflict log hold anything about this row")
+    for event in [] if as_json else found:
+        click.echo(f"{event['time']}  {event['stream']}  sequence {event['sequence']}  GTID {event['gtid']}  {event['what']}")
+        for image in ("before", "after"):
+            if event.get(image) is not None:
+                click.echo(f"    {image}: {json.dumps(event[image], ensure_ascii=False, default=str)}")
+    return 0 if found else 1
+
+
+def _key(text: str) -> list[str]:
+    """The key's values as texts: a JSON list, or the only value as it stands."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = text
+    return [_plain(value) for value in values] if isinstance(values, list) else [text]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return "NULL" if value is None else str(value)
+
+
+def _same_key(logged: str, wanted: list[str]) -> bool:
+    try:
+        return [_plain(value) for value in json.loads(logged)] == wanted
+    except ValueError:
+        return False  # a key that was too long for the log
+
+
+def _decision(stream: StreamConfig, conflict: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "time": conflict["time"],
+        "stream": str(stream.id),
+        "sequence": conflict["sequence"],
+        "gtid": conflict["gtid"],
+        "what": f"conflict {conflict['conflict']} by {conflict['operation']}: {conflict['decision']} "
+        f"by policy {conflict['policy']} (number {conflict['id']}): {conflict['reason']}",
+    }
+
+
+def _changes(stream: StreamConfig, table: tuple[str, str], key: list[str], *, with_rows: bool) -> Iterator[dict[str, Any]]:
+    """The row's changes in one stream's topic, in order."""
+    try:
+        for head, part, flavor in _transactions(stream):
+            for change in _in_events(part, table, key, flavor, with_rows=with_rows):
+                yield {
+                    "time": utc(head.commit_time_us),
+                    "stream": str(stream.id),
+                    "sequence": head.sequence,
+                    "gtid": head.gtid,
+                    **change,
+                    "what": f"{change['what']} made at {head.site or stream.id.origin}",
+                }
+    except ReplicatorError as error:
+        if error.retry:
+            raise
+        what = f"the topic cannot be read any further: {error}"
+        yield {"time": None, "stream": str(stream.id), "sequence": 0, "gtid": "", "what": what}
+
+
+def _transactions(stream: StreamConfig) -> Iterator[tuple[Txn | LargeBegin, Txn | LargePart, str]]:
+    """All that the topic holds up to its present end: whose it is, its events, the origin's flavor."""
+    consumer = RecordConsumer(stream)
+    reader = StreamReader(stream=stream.id.topic, anywhere=True)
+    large: LargeBegin | None = None
+    try:
+        consumer.assign(None)
+        end, following = consumer.end_offset(), 0
+        while following < end:
+            records = consumer.poll(2000)
+            if not records:
+                return
+            for offset, value in records:
+                following = offset + 1
+                for item in reader.feed(offset, value):
+                    if isinstance(item, LargeBegin):
+                        large = item
+                    elif isinstance(item, Txn):
+                        yield item, item, reader.flavor
+                    elif isinstance(item, LargePart) and large is not None:
+                        yield large, item, reader.flavor
+    finally:
+        consumer.close()
+
+
+def _in_events(
+    item: Txn | LargePart, table: tuple[str, str], key: list[str], flavor: str, *, with_rows: bool
+) -> Iterator[dict[str, Any]]:
+    maps: dict[int, TableMap | None] = {}
+    for event in read_events(item.events):
+        if event.table == NO_TABLE or event.type not in _KINDS:
+            continue
+        if event.table not in maps:
+            parsed = parse_table_map(item.table_maps[event.table], flavor)
+            maps[event.table] = parsed if (parsed.schema, parsed.table) == table else None
+        table_map = maps[event.table]
+        if table_map is None:
+            continue
+        for before, after in decoder(table_map, before="text", after="text")(event.type, event.payload):
+            images = [image for image in (before, after) if image is not None]
+            if any([_plain(image[i]) for i in _identity(table_map)] == key for image in images):
+                shown = {"before": _row(table_map, before), "after": _row(table_map, after)} if with_rows else {}
+                yield {"what": _KINDS[event.type], **shown}
+
+
+def _identity(table_map: TableMap) -> tuple[int, ...]:
+    return table_map.primary_key or tuple(range(len(table_map.columns)))
+
+
+def _row(table_map: TableMap, image: Any) -> dict[str, str | None] | None:
+    if image is None:
+        return None
+    return {c.name: None if v is None else _plain(v) for c, v in zip(table_map.columns, image, strict=True)}
