@@ -151,7 +151,7 @@ UPDATES = [
     "j = JSON_SET(j, _utf8mb4'$.c', 2.5, _utf8mb4'$.a[0]', CAST(7 AS UNSIGNED))",
     "j = JSON_SET(j, _utf8mb4'$.new', JSON_OBJECT(_utf8mb4'z', 1)),"
     " k = JSON_REMOVE(JSON_SET(k, _utf8mb4'$[0]', 9), _utf8mb4'$[1]')",
-    "j = JSON_SET(j, _utf8mb4'$.\"b c\\\\\"\\\\\\\\\\\\n\"', 1, _utf8mb4'$.\"\"', 2,"
+    'j = JSON_SET(j, _utf8mb4\'$."b c\\\\"\\\\\\\\\\\\n"\', 1, _utf8mb4\'$.""\', 2,'
     " _utf8mb4'$.\"ü.x\"', CURDATE(), _utf8mb4'$.ü', 1.5)",
     "j = JSON_ARRAY_INSERT(j, _utf8mb4'$.a[1]', _utf8mb4'in'), k = JSON_ARRAY_APPEND(k, _utf8mb4'$', 5), n = 'y'",
     "j = JSON_REMOVE(j, _utf8mb4'$.a[0]', _utf8mb4'$.a[0]', _utf8mb4'$.new', _utf8mb4'$.\"\"')",
@@ -180,8 +180,8 @@ def test_partial_updates(mysql: DatabaseServer) -> None:
     session = origin.session
     session.run(
         "INSERT INTO origin (n, j, k, r) VALUES ('x',"
-        " _utf8mb4'{\"a\": [1, 2, 3, {\"long key\": \"%s\"}], \"bb\": \"%s\", \"c\": 1.5}',"
-        " _utf8mb4'[1, 2, 3, \"%s\"]', _utf8mb4'{\"x\": 1, \"deep\": {\"er\": [1, 2, 3, {\"still\": \"%s\"}]}}'),"
+        ' _utf8mb4\'{"a": [1, 2, 3, {"long key": "%s"}], "bb": "%s", "c": 1.5}\','
+        ' _utf8mb4\'[1, 2, 3, "%s"]\', _utf8mb4\'{"x": 1, "deep": {"er": [1, 2, 3, {"still": "%s"}]}}\'),'
         " ('y', NULL, NULL, _utf8mb4'{}')" % ((pad,) * 4)
     )
     session.run("SET binlog_row_value_options = PARTIAL_JSON")
