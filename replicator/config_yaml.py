@@ -83,8 +83,8 @@ def read_document(path: Path, text: str | None = None) -> Document:
     if text.lstrip().startswith("{"):
         text = text.replace("\t", " ")  # JSON may be indented with tabs; YAML's flow style may not
     document = Document(path)
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
             document.lines[()] = node.start_mark.line + 1
@@ -97,8 +97,6 @@ def read_document(path: Path, text: str | None = None) -> Document:
         ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}", remedy="mend the file") from error
-    finally:
-        loader.dispose()
     return document
 
 

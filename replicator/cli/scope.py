@@ -16,7 +16,10 @@ from .common import choose_streams
 __all__ = ["scope_options", "scoped"]
 
 _OPTIONS = (
-    click.option("-c", "--config", "config_path", type=click.Path(path_type=Path), help="The configuration file."),
+    click.option(
+        "-c", "--config", "config_path", type=click.Path(path_type=Path), envvar="REPLICATOR_CONFIG",
+        help="The configuration file.",
+    ),  # fmt: skip
     click.option("--pair", help="The pair, as named in the configuration."),
     click.option("--flow", help="One direction only, as ORIGIN-TARGET."),
     click.option("--stream", help="One stream only."),
