@@ -19,7 +19,7 @@ _OPTIONS = (
     click.option(
         "-c", "--config", "config_path", type=click.Path(path_type=Path), envvar="REPLICATOR_CONFIG",
         help="The configuration file.",
-    ),  # fmt: skip
+    ),
     click.option("--pair", help="The pair, as named in the configuration."),
     click.option("--flow", help="One direction only, as ORIGIN-TARGET."),
     click.option("--stream", help="One stream only."),
