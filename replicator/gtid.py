@@ -10,7 +10,7 @@ import bisect
 import re
 import struct
 import uuid
-from typing import Protocol
+from typing import Any, Protocol
 
 from .errors import DecodeError
 from .model import FLAVOR_MARIADB, FLAVOR_MYSQL
@@ -35,6 +35,15 @@ class Position(Protocol):
 
     def copy(self) -> Position:
         """An independent copy."""
+
+    def advance(self, key: Any, last: Any) -> None:
+        """``add`` for the hot path. MySQL: ``uuid`` or ``uuid:tag``, and the number; MariaDB: domain, and (server, number)."""
+
+    def last(self, key: Any) -> Any:
+        """MariaDB: the (server, number) of a domain before the next ``advance``, None without one. MySQL: None."""
+
+    def undo(self, gtid: str, before: Any) -> None:
+        """Take one transaction out. MariaDB can only go back: to ``before``, what ``last`` was before it was added."""
 
     def __str__(self) -> str: ...
 
@@ -93,6 +102,25 @@ class MySqlGtidSet:
             runs[-1][1] = n + 1
         else:
             self._add_interval(key, n, n + 1)
+
+    def advance(self, key: str, last: int) -> None:
+        runs = self._sets.get(key)
+        if runs and runs[-1][1] == last:
+            runs[-1][1] = last + 1
+        else:
+            self._add_interval(key, last, last + 1)
+
+    def last(self, key: str) -> None:
+        return None
+
+    def undo(self, gtid: str, before: object) -> None:
+        key, _, number = gtid.rpartition(":")
+        n = int(number)
+        runs = self._sets.get(key, [])
+        i = bisect.bisect_right(runs, [n, 2**63]) - 1
+        if i >= 0 and runs[i][0] <= n < runs[i][1]:
+            start, end = runs[i]
+            runs[i : i + 1] = [run for run in ([start, n], [n + 1, end]) if run[0] < run[1]]
 
     def contains(self, gtid: str) -> bool:
         key, _, number = gtid.rpartition(":")
@@ -190,6 +218,19 @@ class MariaDbPosition:
     def add(self, gtid: str) -> None:
         domain, server, number = gtid.split("-")
         self._domains[int(domain)] = (int(server), int(number))
+
+    def advance(self, key: int, last: tuple[int, int]) -> None:
+        self._domains[key] = last
+
+    def last(self, key: int) -> tuple[int, int] | None:
+        return self._domains.get(key)
+
+    def undo(self, gtid: str, before: tuple[int, int] | None) -> None:
+        domain = self._parse(gtid)[0]
+        if before is None:
+            self._domains.pop(domain, None)
+        else:
+            self._domains[domain] = before
 
     def contains(self, gtid: str) -> bool:
         domain, _, number = self._parse(gtid)

@@ -31,7 +31,7 @@ _TABLES: Final[dict[str, str]] = {
         stream_id VARCHAR(64) NOT NULL, epoch BIGINT UNSIGNED NOT NULL, source_id VARCHAR(64) NOT NULL,
         sequence BIGINT UNSIGNED NOT NULL, gtid VARCHAR(160) NOT NULL, site VARCHAR(64) NOT NULL,
         commit_time_us BIGINT NOT NULL, position MEDIUMTEXT NOT NULL, kafka_offset BIGINT NOT NULL,
-        updated_us BIGINT NOT NULL, PRIMARY KEY (flow, stream, slot)""",
+        updated_us BIGINT NOT NULL, seen BIGINT UNSIGNED NOT NULL, PRIMARY KEY (flow, stream, slot)""",
     DDL_INTENT: f"""{_FLOW}, sequence BIGINT UNSIGNED NOT NULL, event_index INT UNSIGNED NOT NULL,
         gtid VARCHAR(160) NOT NULL, site VARCHAR(64) NOT NULL, connection_id BIGINT UNSIGNED NOT NULL,
         statement_time BIGINT NOT NULL, state VARCHAR(16) NOT NULL, fingerprint LONGTEXT NULL, statement LONGBLOB NOT NULL,

@@ -38,6 +38,8 @@ class Checkpoint:
     commit_time_us: int = 0
     position: str = ""
     kafka_offset: int = 0
+    seen: int = 0
+    """How far the origin had applied the stream back, as of its last transaction."""
 
     @property
     def state(self) -> ReaderState | None:
@@ -83,14 +85,14 @@ class Fence:
                     )
                 for slot in range(slots):
                     cursor.execute(
-                        f"INSERT IGNORE INTO {meta.CHECKPOINT} VALUES (%s,%s,%s,'','',0,'',0,'','',0,'',0,0)",
+                        f"INSERT IGNORE INTO {meta.CHECKPOINT} VALUES (%s,%s,%s,'','',0,'',0,'','',0,'',0,0,0)",
                         (self._flow, self._name, slot),
                     )
                 cursor.execute(
                     f"UPDATE {meta.CHECKPOINT} SET owner=%s WHERE flow=%s AND stream=%s", (self.owner, self._flow, self._name)
                 )
                 cursor.execute(
-                    "SELECT stream_id, epoch, source_id, sequence, gtid, site, commit_time_us, position, kafka_offset"
+                    "SELECT stream_id, epoch, source_id, sequence, gtid, site, commit_time_us, position, kafka_offset, seen"
                     f" FROM {meta.CHECKPOINT} WHERE flow=%s AND stream=%s"
                     " ORDER BY sequence DESC, kafka_offset DESC LIMIT 1",
                     (self._flow, self._name),
@@ -105,7 +107,7 @@ class Fence:
         values = (
             f"stream_id={_text(to.stream_id)},epoch={to.epoch},source_id={_text(to.source_id)},sequence={to.sequence},"
             f"gtid={_text(to.gtid)},site={_text(to.site)},commit_time_us={to.commit_time_us},position={_text(to.position)},"
-            f"kafka_offset={to.kafka_offset},updated_us={now_us()}"
+            f"kafka_offset={to.kafka_offset},updated_us={now_us()},seen={to.seen}"
         )
         where = f"flow={_text(self._flow)} AND stream={_text(self._name)} AND slot={slot} AND owner='{self.owner}'"
         return f"UPDATE {meta.CHECKPOINT} SET {values} WHERE {where}".encode()

@@ -137,7 +137,7 @@ class QuarantineDesk:
         flow, stream = sql_text(self._stream.id.flow), sql_text(self._stream.id.stream)
         name = sql_text(site or self._stream.origin.name)
         self._session.run(
-            f"INSERT INTO {meta.CHECKPOINT} VALUES ({flow},{stream},{_ADMIN_SLOT},'','',0,'',0,'',{name},0,'',0,{now_us()})"
+            f"INSERT INTO {meta.CHECKPOINT} VALUES ({flow},{stream},{_ADMIN_SLOT},'','',0,'',0,'',{name},0,'',0,{now_us()},0)"
             f" ON DUPLICATE KEY UPDATE site=VALUES(site), updated_us=VALUES(updated_us)".encode()
         )
 

@@ -187,8 +187,9 @@ def _truncation(column: Column, characters: int) -> Mask_:
 def _as_text(column: Column) -> Column:
     """A VARCHAR in place of the column, in its own character set if it has one."""
     charset = column.charset if column.is_text else _UTF8MB4_GENERAL
-    shape = {"length": 65535, "length_bytes": 2}
-    return Column(column.name, Type.VARCHAR, column.nullable, charset=charset, visible=column.visible, **shape)
+    return Column(
+        column.name, Type.VARCHAR, column.nullable, charset=charset, visible=column.visible, length=65535, length_bytes=2
+    )
 
 
 def _text(column: Column, value: str | int | float) -> bytes:

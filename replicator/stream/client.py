@@ -53,7 +53,6 @@ def _common(kafka: Kafka) -> dict[str, Any]:
         "metadata_max_age_ms": _METADATA_MAX_AGE_MS,
         "reconnect_backoff_max_ms": _RECONNECT_BACKOFF_MAX_MS,
         "bootstrap_timeout_ms": _BOOTSTRAP_TIMEOUT_MS,
-        "metrics_enabled": False,
     }
 
 
@@ -68,6 +67,7 @@ def consumer_client(kafka: Kafka, **settings: Any) -> KafkaConsumer:
     with translated("cannot connect", kafka_place(kafka)):
         return KafkaConsumer(
             **_common(kafka),
+            metrics_enabled=False,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -81,5 +81,10 @@ def producer_client(kafka: Kafka, **settings: Any) -> KafkaProducer:
     """A producer whose records count only when every in-sync replica has them, once and in order; raises KafkaFailure."""
     with translated("cannot connect", kafka_place(kafka)):
         return KafkaProducer(
-            **_common(kafka), acks="all", enable_idempotence=True, allow_auto_create_topics=False, **settings
+            **_common(kafka),
+            metrics_enabled=False,
+            acks="all",
+            enable_idempotence=True,
+            allow_auto_create_topics=False,
+            **settings,
         )

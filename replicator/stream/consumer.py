@@ -113,6 +113,11 @@ class RecordConsumer:
             what = "the topic was made anew" if found else "the topic is gone"
             raise HistoryLostError(f"{what}, its records are lost", where=self._where, remedy=_GONE)
 
+    @property
+    def next_offset(self) -> int:
+        """The offset behind the last record that was given out."""
+        return self._next
+
     def bounds(self) -> tuple[int, int]:
         """The first offset and the one behind the last record; raises KafkaFailure."""
         with translated("cannot ask for the topic's offsets", self._where):

@@ -8,8 +8,8 @@ The rules (a source obeys them, the reader checks them):
   source that claims the same epoch, are dropped: their writer was superseded. A large transaction that was open is dropped
   with it; the new source sends the whole again.
 - Sequences are gapless. A transaction whose sequence was applied already is dropped; a missing one stops.
-- Chunk 0 of a large transaction may come again: its source reconnected and starts it anew. Between its chunks only
-  heartbeats may stand.
+- A marker that completes no transaction undoes the open large one: it was rolled back, or its source lost the connection
+  to the origin in its middle. Chunk 0 that comes again does the same. Between chunks only heartbeats may stand.
 """
 
 from __future__ import annotations
@@ -297,6 +297,10 @@ class StreamReader:
     def _marker(self, header: RecordHeader, where: str) -> Iterator[Item]:
         large, self._large = self._large, None
         sequence = header.last_sequence
+        if sequence < header.first_sequence:
+            if large is not None and not large.skip:
+                yield LargeAbort()
+            return
         if (large is None and sequence <= self._sequence) or (large is not None and large.skip):
             self._sequence = max(self._sequence, sequence)
             return

@@ -23,7 +23,8 @@ header's timestamp (``u32``, seconds) in front of that. Compressed events are sh
 A transaction that is too large for one record goes out as CHUNK records, then a MARKER. A chunk's body is that of a
 data record with this one transaction, whose events are the next slice of the packed run, cut anywhere; its table maps are
 those that came up since the chunk before, and indexes count over the maps of all chunks. All chunks of a transaction
-carry the same sequence, GTID and times; chunk 0 starts it anew. The marker has an empty body.
+carry the same sequence, GTID and times; chunk 0 starts it anew. The marker has an empty body; one whose last sequence is
+below its first takes the transaction back.
 """
 
 from __future__ import annotations

@@ -1,0 +1,193 @@
+"""The origin's SQL side: what must be set there, where a stream begins, and the heartbeat row."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+
+from .. import meta
+from ..context import now_us
+from ..errors import DatabaseError, SourceError
+from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
+
+if TYPE_CHECKING:
+    from ..config import StreamConfig
+
+__all__ = ["Origin", "ServerFacts"]
+
+_READ_ONLY = (1290, 1836)
+_INTENTS_MAX = 4000
+_REQUIRED = {
+    "binlog_format": ("ROW", "SET GLOBAL binlog_format=ROW (and binlog_format=ROW in my.cnf), for every session"),
+    "binlog_row_image": ("FULL", "SET GLOBAL binlog_row_image=FULL (and in my.cnf), for every session"),
+    "binlog_row_metadata": ("FULL", "SET GLOBAL binlog_row_metadata=FULL (and in my.cnf)"),
+}
+FILE_AND_POSITION = re.compile(r"(?P<file>[^:]+\.\d{6,}):(?P<position>\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What decides how the origin's binlog is read. ``version`` is as versioned comments write it: 8.0.31 is 80031."""
+
+    flavor: str
+    version: int
+    lower_names: bool
+
+
+class Origin:
+    """One connection in autocommit, opened anew when it broke."""
+
+    def __init__(self, stream: StreamConfig) -> None:
+        self._stream = stream
+        self._where = f"site {stream.origin.name}"
+        self._connection: Any = None
+        self.writable = True
+        """False once the server said that it is read-only: then there is no heartbeat row."""
+        self.facts = self._facts()
+
+    def close(self) -> None:
+        """Close the connection; safe to call twice."""
+        if self._connection is not None:
+            self._connection._force_close()
+            self._connection = None
+
+    def check(self) -> None:
+        """Raises SourceError for a server setting under which rows would be lost, with the remedy."""
+        values = dict(self._query("SHOW GLOBAL VARIABLES WHERE variable_name IN ('log_bin','gtid_mode','binlog_format',"
+                                  "'binlog_row_image','binlog_row_metadata')"))  # fmt: skip
+        if values.get("log_bin") != "ON":
+            raise self._wrong("the binlog is off (log_bin)", "set log_bin in my.cnf and restart the server")
+        for name, (wanted, remedy) in _REQUIRED.items():
+            value = str(values.get(name, "missing")).upper()
+            if value != wanted:
+                raise self._wrong(f"{name} is {value}, and must be {wanted}", remedy)
+        if self.facts.flavor == FLAVOR_MYSQL and values.get("gtid_mode") != "ON":
+            raise self._wrong(
+                f"gtid_mode is {values.get('gtid_mode')}, and must be ON", "set gtid_mode=ON and enforce_gtid_consistency=ON"
+            )
+
+    def position(self) -> str:
+        """All that the server has committed, as text."""
+        column = "@@global.gtid_binlog_pos" if self.facts.flavor == FLAVOR_MARIADB else "@@global.gtid_executed"
+        return str(self._query(f"SELECT {column}")[0][0] or "").replace("\n", "")
+
+    def begin(self, start: str) -> str:
+        """The position from which a new stream starts. Raises SourceError where there is none."""
+        if start == "latest":
+            return self.position()
+        if start == "earliest":
+            return self._earliest()
+        if start == "snapshot":
+            raise SourceError(
+                "start: snapshot is not available yet",
+                where=f"pair {self._stream.id.pair}",
+                remedy="load the target by a dump that names its GTID position (mysqldump --source-data, mariadb-backup), and "
+                "give that position as start",
+            )
+        match = FILE_AND_POSITION.fullmatch(start)
+        if match is None:
+            return start
+        if self.facts.flavor != FLAVOR_MARIADB:
+            raise SourceError(
+                "a file and position can only be turned into a GTID position at MariaDB",
+                where=f"pair {self._stream.id.pair}, start",
+                remedy="give a GTID set",
+            )
+        return self._gtid_of(match["file"], int(match["position"]))
+
+    def known_stream(self) -> str:
+        """The id of this stream as the origin remembers it; "" if it never ran here."""
+        rows = self._query(
+            f"SELECT stream_id FROM {meta.HEARTBEAT} WHERE flow=%s AND stream=%s", self._stream.id.flow, self._stream.id.stream,
+            missing_ok=True,
+        )  # fmt: skip
+        return str(rows[0][0]) if rows else ""
+
+    def intents(self) -> list[tuple[int, int, str]]:
+        """The latest DDL statements that an applier of this site announced: connection id, second, site."""
+        rows = self._query(
+            f"SELECT connection_id, statement_time, site FROM {meta.DDL_INTENT} ORDER BY started_us DESC LIMIT {_INTENTS_MAX}",
+            missing_ok=True,
+        )
+        return [(int(a), int(b), str(c)) for a, b, c in reversed(rows)]
+
+    def heartbeat(self, stream_id: str, epoch: int) -> None:
+        """Write our row, so that the binlog shows that the origin lives. Raises DatabaseError, SourceError."""
+        if not self.writable:
+            return
+        try:
+            if not self._beat(stream_id, epoch):
+                meta.ensure(self._connection)
+                self._beat(stream_id, epoch)
+        except DatabaseError as error:
+            cause = error.__cause__
+            if isinstance(cause, DatabaseError):
+                cause = cause.__cause__
+            if not (isinstance(cause, pymysql.MySQLError) and cause.args and cause.args[0] in _READ_ONLY):
+                raise
+            self.writable = False
+
+    def _beat(self, stream_id: str, epoch: int) -> bool:
+        values = (self._stream.id.flow, self._stream.id.stream, stream_id, epoch, now_us())
+        query = f"REPLACE INTO {meta.HEARTBEAT} (flow, stream, stream_id, epoch, time_us) VALUES (%s,%s,%s,%s,%s)"
+        try:
+            self._query(query, *values)
+        except _Missing:
+            return False
+        return True
+
+    def _facts(self) -> ServerFacts:
+        ((version, lower),) = self._query("SELECT @@version, @@lower_case_table_names")
+        flavor = FLAVOR_MARIADB if "mariadb" in str(version).lower() else FLAVOR_MYSQL
+        numbers = [int(n) for n in re.findall(r"\d+", str(version))[:3]]
+        return ServerFacts(flavor, numbers[0] * 10_000 + numbers[1] * 100 + numbers[2], bool(int(lower)))
+
+    def _earliest(self) -> str:
+        """Before the oldest binlog that is still there."""
+        if self.facts.flavor == FLAVOR_MYSQL:
+            return str(self._query("SELECT @@global.gtid_purged")[0][0] or "").replace("\n", "")
+        first = str(self._query("SHOW BINARY LOGS")[0][0])
+        return self._gtid_of(first, 4)
+
+    def _gtid_of(self, file: str, position: int) -> str:
+        found = self._query("SELECT BINLOG_GTID_POS(%s, %s)", file, position)[0][0]
+        if found is None:
+            raise SourceError(
+                f"there is no binlog position {file}:{position}", where=self._where, remedy="see SHOW BINARY LOGS at the origin"
+            )
+        return str(found)
+
+    def _wrong(self, what: str, remedy: str) -> SourceError:
+        return SourceError(what, where=self._where, remedy=f"{remedy}; then `replicator resume`")
+
+    def _query(self, query: str, *values: Any, missing_ok: bool = False) -> list[tuple[Any, ...]]:
+        try:
+            if self._connection is None:
+                timeouts = {"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30}
+                self._connection = pymysql.connect(
+                    **{**timeouts, **self._stream.origin.database.connect_args()},
+                    charset="utf8mb4",
+                    autocommit=True,
+                )
+            with self._connection.cursor() as cursor:
+                cursor.execute(query, values)
+                return list(cursor.fetchall())
+        except (pymysql.MySQLError, OSError) as error:
+            errno = error.args[0] if error.args else 0
+            if errno in (1146, 1049):
+                if missing_ok:
+                    return []
+                raise _Missing("our tables are not there yet", where=self._where) from error
+            self.close()
+            raise DatabaseError(
+                f"the origin's database: {error.args[-1] if error.args else error}",
+                where=self._where,
+                remedy="check that it runs, and the user's grants (`replicator check`)",
+            ) from error
+
+
+class _Missing(DatabaseError):
+    """One of our tables does not exist."""

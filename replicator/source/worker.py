@@ -1,0 +1,337 @@
+"""The source's main loop: bytes of the binlog become records of the stream, each acknowledged by Kafka.
+
+Read ``Source.run`` first. The topic is the source's checkpoint: ``takeover`` finds where it ends and claims it. A lost
+connection to the origin is opened anew behind what was read; whatever Kafka refuses ends the run, and the next one takes the
+stream over again.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from ..control import Control
+from ..errors import DatabaseError, KafkaFailure, ReplicatorError
+from ..gtid import parse_position
+from ..model import Role, State
+from ..stream.acks import AckReader
+from ..stream.producer import ControlRecord, RecordProducer
+from ..stream.topics import ensure_topics
+from ..stream.wire import Kind, RecordHeader, pack_record
+from .assembler import Assembler, Rules
+from .connection import BinlogConnection
+from .marks import Marks
+from .origin import Origin
+from .records import Sealed
+from .reshape import reshape
+from .statements import Statements
+from .takeover import take_over
+
+if TYPE_CHECKING:
+    from ..config import StreamConfig
+    from ..context import Worker
+
+__all__ = ["run_source"]
+
+_TICK_S = 0.1
+_CONTROL_S = 1.0
+_ACKS_S = 0.25
+_POSITION_S = 0.25
+_POSITION_BOTH_WAYS_S = 0.01
+"""How long a position may be ahead of the last record before a record tells it. An applier of a bidirectional pair waits for
+it where commit times decide (``apply.local``)."""
+_MORE_BYTES = 64 << 10
+"""A piece of this size says that more is waiting: the open record may fill."""
+_DRAIN_S = 8.0
+_BACKOFF_MAX_S = 10.0
+
+
+def run_source(stream: StreamConfig, worker: Worker) -> None:
+    """Ship the stream until ``worker.stop`` is set; everything sent is then acknowledged.
+
+    Raises SourceError for what cannot be shipped without loss, with everything before it shipped; HistoryLostError,
+    FencedError; DatabaseError and KafkaFailure where trying again may help.
+    """
+    with ExitStack() as resources:
+        Source(stream, worker, resources).run()
+
+
+class Source:
+    """One stream's source, wired up, with the stream taken over."""
+
+    def __init__(self, stream: StreamConfig, worker: Worker, resources: ExitStack) -> None:
+        self._stream = stream
+        self._worker = worker
+        self._reporter = worker.reporter
+        self._control = Control(stream, Role.SOURCE)
+        resources.callback(self._control.close)
+        self._origin = Origin(stream)
+        resources.callback(self._origin.close)
+        self._origin.check()
+        ensure_topics(stream)
+        self._producer = RecordProducer(stream)
+        resources.callback(self._producer.close)
+        self._acks = AckReader(stream)
+        resources.callback(self._acks.close)
+        facts = self._origin.facts
+        self._flavor = facts.flavor
+        known = self._origin.known_stream()
+        begin = "" if known else self._origin.begin(stream.start)
+        self._tail = take_over(stream, self._producer, flavor=facts.flavor, begin=begin, known_id=known)
+        self._reporter.epoch = self._tail.epoch
+        self._origin.heartbeat(self._tail.stream_id, self._tail.epoch)
+        self._resume = self._tail.resume
+        self._assembler = self._assemble()
+        self._connection: BinlogConnection | None = None
+        resources.callback(self._disconnect)
+        self._heard_at = 0.0
+        self._waiting_since = 0.0
+        self._told = (self._tail.resume, self._tail.shipped)
+        self._beat_told_us = 0
+        self._due = dict.fromkeys(("beat", "control", "acks", "position", "remember"), 0.0)
+        self._newest: ControlRecord | None = None
+        self._remembered: ControlRecord | None = None
+        worker.log.info(
+            "stream taken over", epoch=self._tail.epoch, sequence=self._tail.sequence, position=self._tail.resume
+        )
+
+    def _assemble(self) -> Assembler:
+        stream, tail = self._stream, self._tail
+        facts = self._origin.facts
+        marks = Marks(stream.id, facts.flavor)
+        for connection_id, second, site in self._origin.intents():
+            marks.intent(connection_id, second, site)
+        statements = Statements(
+            stream.tables, flavor=facts.flavor, version=facts.version, lower_names=facts.lower_names
+        )
+        rules = Rules(
+            flavor=facts.flavor,
+            wants=stream.tables.wants,
+            statements=statements,
+            marks=marks,
+            direct=stream.direct,
+            reshape=lambda schema, table, body: reshape(body, facts.flavor, stream.mapping),
+        )
+        return Assembler(
+            rules,
+            read=parse_position(facts.flavor, tail.shipped or tail.resume),
+            resume=parse_position(facts.flavor, tail.resume),
+            sequence=tail.sequence,
+            record_bytes=stream.source.record_bytes,
+            emit=self._emit,
+            where=f"site {stream.origin.name}",
+        )
+
+    def run(self) -> None:
+        """The main loop."""
+        backoff_s = 0.1
+        while not self._worker.stop.is_set():
+            self._reporter.tick()
+            if self._held():
+                continue
+            try:
+                if self._connection is None:
+                    self._connect()
+                self._read()
+                backoff_s = 0.1
+            except DatabaseError as error:
+                self._lose(error)
+                self._worker.stop.wait(backoff_s)
+                backoff_s = min(2 * backoff_s, _BACKOFF_MAX_S)
+            except ReplicatorError:
+                self._finish()  # what came before it is shipped whole
+                raise
+            self._chores()
+        self._finish()
+
+    def _connect(self) -> None:
+        """Request the binlog behind what was read."""
+        stream = self._stream
+        read_timeout = stream.source.read_timeout_s
+        settings = {"connect_timeout": 5, "read_timeout": read_timeout, **stream.origin.database.connect_args()}
+        self._connection = BinlogConnection(
+            settings,
+            flavor=self._flavor,
+            server_id=stream.server_id,
+            position=self._resume,
+            heartbeat_s=min(1.0, read_timeout / 3),
+        )
+        self._heard_at = time.monotonic()
+        self._reporter.set_state(State.STREAMING, "streaming")
+        self._worker.log.info("reading the binlog", position=self._resume)
+
+    def _read(self) -> None:
+        """Receive once, and ship what is ready; an open record is sealed when nothing more is there."""
+        connection, records = self._connection, self._assembler.records
+        assert connection is not None
+        linger_s = self._stream.source.linger_ms / 1000
+        patience_s = linger_s if records.waiting else _TICK_S
+        if connection.wait(patience_s):
+            piece = connection.receive()
+            self._heard_at = time.monotonic()
+            had = records.waiting
+            self._assembler.feed(piece)
+            self._note_progress()
+            if len(piece) >= _MORE_BYTES:
+                return
+            if records.waiting and not had:
+                self._waiting_since = self._heard_at
+            if records.waiting and self._heard_at - self._waiting_since >= linger_s:
+                records.seal()
+        elif records.waiting:
+            records.seal()
+        elif time.monotonic() - self._heard_at > self._stream.source.read_timeout_s:
+            raise DatabaseError(
+                f"the origin was silent for {self._stream.source.read_timeout_s:g} s", where=f"site {self._stream.origin.name}"
+            )
+
+    def _note_progress(self) -> None:
+        records = self._assembler.records
+        known = self._reporter.stages.get("read")
+        if known is None or known.sequence != records.sequence:
+            self._reporter.stage("read", records.sequence, records.last_gtid.decode(), records.last_time_us)
+        beat_us = self._assembler.heartbeat_time_us
+        if beat_us != self._beat_told_us and not self._assembler.in_transaction:
+            self._beat_told_us = beat_us
+            records.emit_heartbeat(beat_us)
+            self._reporter.stage("read", records.sequence, records.last_gtid.decode(), beat_us)
+
+    def _lose(self, error: DatabaseError) -> None:
+        """The connection is gone: forget the open transaction, and come back behind what was read."""
+        self._disconnect()
+        self._resume = self._assembler.restart()
+        self._reporter.fail(error, State.RETRYING)
+        self._reporter.count("reconnects")
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # --- records ---
+
+    def _emit(self, sealed: Sealed) -> None:
+        """Send one record; waits while too much is on its way."""
+        tail = self._tail
+        header = RecordHeader(
+            sealed.kind,
+            tail.stream_id,
+            tail.epoch,
+            tail.source_id,
+            sealed.first,
+            sealed.last,
+            sealed.resume,
+            self._flavor,
+            sealed.origin_time_us,
+            sealed.chunk,
+            sealed.payload_bytes,
+            sealed.payload_crc,
+            sealed.shipped,
+        )
+        value = pack_record(header, sealed.body, level=self._stream.source.compression_level)
+        if sealed.kind != Kind.HEARTBEAT:
+            self._worker.pauses.hit("source:read-not-sent")
+        self._producer.send(value, (header, sealed.gtid), waiting=self._reporter.tick)
+        self._told = (sealed.resume, sealed.shipped)
+        self._reporter.count("records_sent")
+        self._reporter.count("bytes_sent", len(value))
+        if sealed.kind != Kind.HEARTBEAT:
+            self._worker.pauses.hit("source:sent-not-acknowledged")
+        self._acknowledged()
+
+    def _acknowledged(self) -> None:
+        self._note_acknowledged(self._producer.acknowledged())
+
+    def _note_acknowledged(self, done: list[tuple[tuple[RecordHeader, str], int]]) -> None:
+        for (header, gtid), offset in done:
+            if header.kind != Kind.HEARTBEAT:
+                self._worker.pauses.hit("source:acknowledged")
+            known = self._reporter.stages.get("acknowledged")
+            gtid = gtid or (known.gtid if known else "")
+            if header.origin_time_us and header.kind != Kind.CHUNK:
+                self._reporter.stage("acknowledged", header.last_sequence, gtid, header.origin_time_us)
+            if header.kind != Kind.CHUNK:
+                self._newest = ControlRecord(
+                    header.stream_id,
+                    header.epoch,
+                    header.source_id,
+                    header.last_sequence,
+                    gtid,
+                    header.resume,
+                    self._flavor,
+                    offset,
+                    header.shipped,
+                )
+
+    def _finish(self) -> None:
+        """Ship what is complete, and wait until Kafka has it."""
+        self._disconnect()
+        self._resume = self._assembler.restart()
+        self._note_acknowledged(self._producer.drain(_DRAIN_S))
+        self._remember()
+        self._producer.flush_control(2)
+
+    def _remember(self) -> None:
+        if self._newest is not None and self._newest is not self._remembered:
+            self._producer.remember(self._newest)
+            self._remembered = self._newest
+
+    # --- what is done now and then ---
+
+    def _chores(self) -> None:
+        now = time.monotonic()
+        self._acknowledged()
+        if self._is_due("beat", now, self._stream.source.heartbeat_seconds):
+            self._beat()
+        if self._is_due("remember", now, _CONTROL_S):
+            self._remember()
+            self._reporter.position = str(self._assembler.position)
+        if self._is_due("acks", now, _ACKS_S):
+            self._read_acks()
+        both_ways = self._stream.pair.mode == "bidirectional"
+        if self._is_due("position", now, _POSITION_BOTH_WAYS_S if both_ways else _POSITION_S):
+            self._tell_position()
+
+    def _is_due(self, name: str, now: float, every_s: float) -> bool:
+        if now < self._due[name]:
+            return False
+        self._due[name] = now + every_s
+        return True
+
+    def _beat(self) -> None:
+        try:
+            self._origin.heartbeat(self._tail.stream_id, self._tail.epoch)
+        except DatabaseError as error:
+            # The binlog connection tells whether the origin is away; the lag grows meanwhile.
+            self._worker.log.warning("no heartbeat", error=error.what)
+        if not self._origin.writable and self._connection is not None and not self._assembler.in_transaction:
+            self._assembler.records.emit_heartbeat(0)
+
+    def _tell_position(self) -> None:
+        """Let the position pass on where transactions were read that the flow does not carry."""
+        assembler = self._assembler
+        if self._connection is None or assembler.in_transaction or assembler.records.waiting:
+            return
+        if str(assembler.position) != (self._told[1] or self._told[0]):
+            assembler.records.emit_heartbeat(0)
+
+    def _read_acks(self) -> None:
+        try:
+            ack = self._acks.latest()
+        except KafkaFailure:
+            return  # the producer notices too, if it lasts
+        if ack is not None and ack.stream_id == self._tail.stream_id:
+            self._reporter.stage("confirmed", ack.sequence, ack.gtid, ack.origin_time_us)
+
+    def _held(self) -> bool:
+        """Hold still where an operator asked to; True while held."""
+        wish = self._control.poll()
+        if not wish.paused:
+            return False
+        if self._reporter.state is not State.PAUSED:
+            self._finish()
+            self._reporter.set_state(State.PAUSED, f"paused: {wish.reason or 'no reason given'}")
+        self._chores()
+        self._worker.stop.wait(_CONTROL_S / 2)
+        return True

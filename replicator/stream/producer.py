@@ -1,0 +1,162 @@
+"""Writes a stream's records: in order, each acknowledged by every in-sync replica, one writer at a time.
+
+kafka-python keeps order and drops duplicates (idempotence); the rest is checked here. Offsets of acknowledged records must
+follow each other without a hole: another record in between means that another source writes this stream.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from kafka.errors import KafkaError
+
+from ..errors import FencedError, KafkaFailure
+from .client import kafka_failure, kafka_place, producer_client
+
+if TYPE_CHECKING:
+    from ..config import StreamConfig
+
+__all__ = ["ControlRecord", "RecordProducer", "Sent"]
+
+_BATCH_BYTES = 1 << 20
+_REQUEST_BYTES = 32 << 20
+_IN_FLIGHT_BYTES_MAX = 24 << 20
+_DELIVERY_TIMEOUT_MS = 120_000
+
+
+class ControlRecord(msgspec.Struct, frozen=True):
+    """What the compacted control topic remembers: that the stream has a history, and how far it had come for certain."""
+
+    stream_id: str
+    epoch: int
+    source_id: str
+    sequence: int
+    gtid: str
+    resume: str
+    flavor: str
+    offset: int
+    """Of the last record that this tells of; everything before it is as it says."""
+    shipped: str = ""
+
+
+class Sent(NamedTuple):
+    """A record on its way: what the caller gave with it, and its size."""
+
+    token: Any
+    size: int
+    future: Any
+
+
+class RecordProducer:
+    """The one producer of a stream's topic. Not thread-safe, except that kafka-python sends from a thread of its own."""
+
+    def __init__(self, stream: StreamConfig) -> None:
+        self._topic = stream.id.topic
+        self._control_topic = stream.id.control_topic
+        self._where = f"topic {self._topic}, {kafka_place(stream.kafka)}"
+        self._sent: deque[Sent] = deque()
+        self._in_flight = 0
+        self._offset = -1
+        self._control: Any = None
+        self._producer = producer_client(
+            stream.kafka,
+            batch_size=_BATCH_BYTES,
+            linger_ms=0,
+            max_request_size=_REQUEST_BYTES,
+            delivery_timeout_ms=_DELIVERY_TIMEOUT_MS,
+            max_in_flight_requests_per_connection=5,
+        )
+
+    @property
+    def pending(self) -> int:
+        """Records that are not acknowledged yet."""
+        return len(self._sent)
+
+    def send(self, value: bytes, token: Any = None, *, waiting: Callable[[], None] | None = None) -> None:
+        """Send one record; ``token`` comes back from ``acknowledged``. Waits while too much is on its way.
+
+        ``waiting`` is called now and then meanwhile. Raises KafkaFailure, FencedError.
+        """
+        while self._in_flight > _IN_FLIGHT_BYTES_MAX:
+            self._settle(self._sent[0].future, 1.0)
+            if waiting is not None:
+                waiting()
+            if self._sent and self._sent[0].future.is_done:
+                break
+        try:
+            future = self._producer.send(self._topic, value=value, partition=0)
+        except KafkaError as error:
+            raise kafka_failure(error, "cannot send a record", self._where) from error
+        self._sent.append(Sent(token, len(value), future))
+        self._in_flight += len(value)
+
+    def acknowledged(self) -> list[tuple[Any, int]]:
+        """Token and offset of the records acknowledged since the last call, in order. Raises KafkaFailure, FencedError."""
+        done: list[tuple[Any, int]] = []
+        while self._sent and self._sent[0].future.is_done:
+            sent = self._sent.popleft()
+            self._in_flight -= sent.size
+            done.append((sent.token, self._check(sent.future)))
+        return done
+
+    def drain(self, timeout_s: float) -> list[tuple[Any, int]]:
+        """Wait until everything is acknowledged; raises KafkaFailure where it is not within ``timeout_s``."""
+        done: list[tuple[Any, int]] = []
+        for sent in list(self._sent):
+            self._settle(sent.future, timeout_s)
+        done += self.acknowledged()
+        if self._sent:
+            raise KafkaFailure(
+                f"{len(self._sent)} records were not acknowledged within {timeout_s:g} s", where=self._where
+            )
+        return done
+
+    def expect(self, offset: int) -> None:
+        """The next record's offset must be behind this one."""
+        self._offset = offset
+
+    def remember(self, record: ControlRecord) -> None:
+        """Write the control record; checks the one before. Raises KafkaFailure."""
+        if self._control is not None and self._control.is_done and self._control.failed():
+            raise kafka_failure(self._control.exception, "cannot write the control record", self._where)
+        try:
+            value = msgspec.json.encode(record)
+            self._control = self._producer.send(self._control_topic, key=b"control", value=value, partition=0)
+        except KafkaError as error:
+            raise kafka_failure(error, "cannot write the control record", self._where) from error
+
+    def flush_control(self, timeout_s: float = 10) -> None:
+        """Wait for the control record. Raises KafkaFailure."""
+        if self._control is not None:
+            self._settle(self._control, timeout_s)
+            if not self._control.is_done or self._control.failed():
+                raise kafka_failure(
+                    self._control.exception or TimeoutError(), "cannot write the control record", self._where
+                )
+
+    def close(self, timeout_s: float = 5) -> None:
+        """Close the connections; what was not acknowledged may or may not arrive. Safe to call twice."""
+        self._producer.close(timeout=timeout_s)
+
+    def _settle(self, future: Any, timeout_s: float) -> None:
+        try:
+            future.get(timeout=timeout_s)
+        except KafkaError:
+            pass  # a time-out, or a failure that ``acknowledged`` raises in its turn
+
+    def _check(self, future: Any) -> int:
+        if future.failed():
+            raise kafka_failure(future.exception, "a record was not acknowledged", self._where) from future.exception
+        offset = int(future.value.offset)
+        if offset >= 0 and self._offset >= 0 and offset != self._offset + 1:
+            raise FencedError(
+                f"another source writes this stream: offset {offset} follows {self._offset}",
+                where=self._where,
+                remedy="run one source for each stream; this one looks again who has taken it over",
+                retry=True,
+            )
+        self._offset = offset if offset >= 0 else self._offset + 1
+        return self._offset
