@@ -158,9 +158,10 @@ def test_a_lost_topic_stops_both_sides(pairs: Pairs, flavor: str, tmp_path: Path
         kafka.start()
         execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES (4,'d')")
         pair.start(ready=False)
-        for site, role in (("east", "source"), ("west", "applier")):
-            error = pair.wait_stopped(site, role)
-            assert "history" in error["what"] and error["remedy"]
+        error = pair.wait_stopped("east", "source")
+        assert "history is gone" in error["what"] and "start the stream anew" in error["remedy"]
+        error = pair.wait_stopped("west", "applier")
+        assert "topic ends at offset" in error["what"] and "load the target anew" in error["remedy"]
         assert not rows(pair)
     finally:
         kafka.destroy()
