@@ -153,7 +153,8 @@ def test_bad_pairs_are_refused(tmp_path: Path, pair: str, words: str) -> None:
 def test_ddl_that_would_act_twice_is_ignored_unless_named() -> None:
     """The default is for tables and their like; accounts never; what nobody knows halts."""
     policy = DdlPolicy.model_validate({"drop": "halt", "event": "apply"})
-    actions = {cls: policy.action(cls) for cls in ("create", "drop", "trigger", "event", "user", "server", "sequence", "unknown", "dml")}
+    classes = ("create", "drop", "trigger", "event", "user", "server", "sequence", "unknown", "dml")
+    actions = {cls: policy.action(cls) for cls in classes}
     assert actions == {
         "create": "apply",
         "drop": "halt",
