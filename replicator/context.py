@@ -32,9 +32,9 @@ class PausePoints:
 
     def __init__(self, environ: dict[str, str] | None = None) -> None:
         env = os.environ if environ is None else environ
-        name, _, nth = env.get("REPLICATOR_PAUSE_AT", "").partition(":")
-        self._name = name
-        self._left = int(nth or 1)
+        point = env.get("REPLICATOR_PAUSE_AT", "")
+        name, _, nth = point.rpartition(":")  # names hold a colon themselves: ``source:acknowledged``
+        self._name, self._left = (name, int(nth)) if nth.isdigit() else (point, 1)
         self._file = env.get("REPLICATOR_PAUSE_FILE", "")
 
     def hit(self, name: str) -> None:
