@@ -41,21 +41,24 @@ _ROWS = (
 )
 GRANTS: dict[str, tuple[str, ...]] = {
     "mysql": (
-        "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {account}",
+        "GRANT REPLICATION SLAVE, REPLICATION CLIENT, PROCESS ON *.* TO {account}",
+        "GRANT {definer}, SYSTEM_USER ON *.* TO {account}",
         "GRANT ALL ON `replicator`.* TO {account}",
     ),
     "mariadb": (
-        "GRANT REPLICATION SLAVE, BINLOG MONITOR, REPLICATION MASTER ADMIN ON *.* TO {account}",
+        "GRANT REPLICATION SLAVE, BINLOG MONITOR, SET USER ON *.* TO {account}",
         "GRANT ALL ON `replicator`.* TO {account}",
     ),
 }
 """What the replicator's account needs at each server, besides its rights on the replicated databases."""
 
 
-def grants(flavor: str, account: str, schemas: Sequence[str]) -> list[str]:
+def grants(server: DatabaseServer, account: str, schemas: Sequence[str]) -> list[str]:
     """The GRANT statements for ``account``, to replicate ``schemas`` (which may hold LIKE wildcards)."""
-    extra = ", DELETE HISTORY" if flavor == "mariadb" else ""
-    statements = [statement.format(account=account) for statement in GRANTS[flavor]]
+    extra = ", DELETE HISTORY" if server.flavor == "mariadb" else ""
+    # Views of other people's making; the privilege got another name in MySQL 8.2.
+    definer = "SET_USER_ID" if server.version.startswith("8.0") else "SET_ANY_DEFINER"
+    statements = [statement.format(account=account, definer=definer) for statement in GRANTS[server.flavor]]
     names = [schema.replace("`", "``") for schema in schemas]
     return statements + [f"GRANT {_ROWS}{extra} ON `{name}`.* TO {account}" for name in names]
 
@@ -443,7 +446,7 @@ def prepare_server(server: DatabaseServer, schemas: Sequence[str], also_grant: S
     account = f"'{USER}'@'{HOST}'"
     statements = [f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '{PASSWORD}'"]
     statements += [f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4" for name in ("replicator", *schemas)]
-    statements += grants(server.flavor, account, [*schemas, *also_grant])
+    statements += grants(server, account, [*schemas, *also_grant])
     with server.connect(autocommit=True) as connection, connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
