@@ -2,62 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from dev import DatabaseServer
 from replicator.errors import SourceError
+from replicator.filter import TableFilter
 from replicator.gtid import parse_position
-from replicator.source.connection import BinlogConnection
-from replicator.source.transactions import Grouped, Grouper
-from replicator.stream.wire import Event, Transaction
+
+from tests.harness import execute
+from tests.integration.source_reading import position, read
 
 pytestmark = pytest.mark.servers
-
-
-def execute(server: DatabaseServer, *statements: str) -> list[Any]:
-    """Run statements in one session and commit; returns the last one's rows."""
-    with server.connect() as connection, connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-        rows = list(cursor.fetchall())
-        connection.commit()
-    return rows
-
-
-def position(server: DatabaseServer) -> str:
-    """All that the server has committed."""
-    column = "@@global.gtid_executed" if server.flavor == "mysql" else "@@global.gtid_binlog_pos"
-    return str(execute(server, f"SELECT {column}")[0][0])
-
-
-def read(server: DatabaseServer, start: str, wants: Any = lambda schema, table: True) -> Iterator[tuple[Grouper, Grouped]]:
-    """All transactions from ``start`` up to now."""
-    until = position(server)
-    seen = parse_position(server.flavor, start)
-    settings = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    connection = BinlogConnection(
-        {**settings, "read_timeout": 10}, flavor=server.flavor, server_id=77, position=start, heartbeat_s=1
-    )
-    grouper = Grouper(wants)
-    try:
-        for event in itertools.chain.from_iterable(connection.packets()):
-            done = grouper.feed(event)
-            if done is not None:
-                yield grouper, done
-                seen.add(done.gtid)
-                if seen.covers(until):
-                    return
-    finally:
-        connection.close()
-
-
-def events(done: Grouped) -> list[Event]:
-    """The events of a transaction's run."""
-    return list(Transaction(1, 0, done.gtid, done.events))
 
 
 @pytest.fixture
@@ -78,7 +33,7 @@ def test_every_transaction_comes_once_and_in_order(server: DatabaseServer, fresh
     execute(server, "INSERT INTO shop.item VALUES (1,'a'),(2,'b')", "UPDATE shop.item SET name='c' WHERE id=1")
     execute(server, "ALTER TABLE shop.item ADD x INT")
     execute(server, "DELETE FROM shop.item WHERE id=2")
-    got = [(done.gtid, [e.type for e in events(done)]) for _, done in read(server, fresh)]
+    got = [(done.gtid, done.types) for done in read(server, fresh).transactions]
     rows = [30, 31, 32] if server.flavor == "mysql" else [23, 24, 25]
     assert [types for _, types in got] == [rows[:2], [2], rows[2:]]
     seen = parse_position(server.flavor, fresh)
@@ -90,7 +45,7 @@ def test_every_transaction_comes_once_and_in_order(server: DatabaseServer, fresh
 
 def test_reading_from_the_very_beginning_works(server: DatabaseServer, fresh: str) -> None:
     """An empty position means all binlogs; the schema's own creation is in them."""
-    got = [e.payload for _, done in read(server, "") for e in events(done)]
+    got = [event.payload for done in read(server, "").transactions for event in done.events]
     assert any(b"CREATE TABLE shop.item" in payload for payload in got)
 
 
@@ -98,8 +53,11 @@ def test_unwanted_tables_leave_the_transaction_but_not_its_gtid(server: Database
     """The filter drops rows and their table maps; the position still moves over the transaction."""
     execute(server, "INSERT INTO shop.other VALUES (1)")
     execute(server, "INSERT INTO shop.item VALUES (1,'a')", "INSERT INTO shop.other VALUES (2)")
-    got = [(len(events(done)), len(grouper.table_maps)) for grouper, done in read(server, fresh, lambda s, t: t == "item")]
-    assert got == [(0, 0), (1, 1)]
+    execute(server, "INSERT INTO shop.other VALUES (3)")
+    reading = read(server, fresh, TableFilter(("shop.item",)))
+    (done,) = reading.transactions
+    assert (len(done.events), len(done.table_maps)) == (1, 1)
+    assert parse_position(server.flavor, str(reading.assembler.position)).covers(position(server))
 
 
 def test_a_table_seen_again_costs_no_second_map(server: DatabaseServer, fresh: str) -> None:
@@ -108,9 +66,9 @@ def test_a_table_seen_again_costs_no_second_map(server: DatabaseServer, fresh: s
     execute(server, "INSERT INTO shop.item VALUES (2,'b')")
     execute(server, "ALTER TABLE shop.item ADD y INT")
     execute(server, "INSERT INTO shop.item VALUES (3,'c',3)")
-    *_, (grouper, last) = read(server, fresh)
-    assert len(grouper.table_maps) == 2
-    assert [e.table for e in events(last)] == [1]
+    *_, last = read(server, fresh).transactions
+    assert len(last.table_maps) == 2
+    assert [event.table for event in last.events] == [1]
 
 
 def test_a_row_larger_than_one_packet_arrives_whole(server: DatabaseServer, fresh: str) -> None:
@@ -121,8 +79,9 @@ def test_a_row_larger_than_one_packet_arrives_whole(server: DatabaseServer, fres
         "SET max_statement_time=0" if server.flavor == "mariadb" else "DO 0",
         "INSERT INTO shop.big VALUES (1, REPEAT('x', 20000000))",
     )
-    *_, (_, last) = read(server, fresh)
-    assert events(last)[0].payload.count(b"x") == 20_000_000
+    *_, last = read(server, fresh).transactions
+    assert last.large
+    assert last.events[0].payload.count(b"x") == 20_000_000
 
 
 def test_a_compressed_transaction_is_not_lost(server: DatabaseServer, fresh: str) -> None:
@@ -130,8 +89,8 @@ def test_a_compressed_transaction_is_not_lost(server: DatabaseServer, fresh: str
     if server.flavor != "mysql":
         pytest.skip("MariaDB has no TRANSACTION_PAYLOAD events")
     execute(server, "SET SESSION binlog_transaction_compression=ON", "INSERT INTO shop.item VALUES (1, REPEAT('z', 40))")
-    ((_, done),) = read(server, fresh)
-    (row,) = events(done)
+    (done,) = read(server, fresh).transactions
+    (row,) = done.events
     assert row.type == 30
     assert b"z" * 40 in row.payload
 
@@ -142,7 +101,7 @@ def test_statement_format_stops_and_names_the_gtid(server: DatabaseServer, fresh
     tail = " */" if lead.startswith("/*!") else ""
     execute(server, "SET SESSION binlog_format=STATEMENT", f"{lead}INSERT INTO shop.item VALUES (1,'a'){tail}")
     with pytest.raises(SourceError, match="statement instead of rows") as caught:
-        list(read(server, fresh))
+        read(server, fresh)
     gtid = parse_position(server.flavor, fresh).missing(position(server))
     assert gtid.replace("-", "")[:8] in caught.value.where.replace("-", "")
     assert "binlog_format=ROW" in caught.value.remedy
@@ -154,28 +113,29 @@ def test_commit_times_are_those_of_the_server(server: DatabaseServer, fresh: str
     before = int(execute(server, clock)[0][0])
     execute(server, "INSERT INTO shop.item VALUES (1,'a')")
     after = int(execute(server, clock)[0][0])
-    ((_, done),) = read(server, fresh)
+    (done,) = read(server, fresh).transactions
     slack = 0 if server.flavor == "mysql" else 1_000_000
     assert before - slack <= done.commit_time_us <= after
 
 
 def test_a_damaged_event_is_noticed(server: DatabaseServer, fresh: str) -> None:
     """One changed byte in an event stops the flow instead of shipping another row."""
-    execute(server, "INSERT INTO shop.item VALUES (1,'a')")
-    settings = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    connection = BinlogConnection(
-        {**settings, "read_timeout": 10}, flavor=server.flavor, server_id=78, position=fresh, heartbeat_s=1
-    )
-    grouper = Grouper(lambda schema, table: True)
-    rows = next(e for e in fed(grouper, itertools.chain.from_iterable(connection.packets())) if e[4] in (23, 30))
-    connection.close()
-    damaged = rows[:-6] + bytes([rows[-6] ^ 1]) + rows[-5:]
+    execute(server, "INSERT INTO shop.item VALUES (1,'unmistakable')")
+
+    def damage(piece: bytes) -> bytes:
+        return piece.replace(b"unmistakable", b"unmistakeble")
+
     with pytest.raises(SourceError, match="checksum"):
-        grouper.feed(damaged)
+        read(server, fresh, before_feed=damage)
 
 
-def fed(grouper: Grouper, stream: Iterator[bytes]) -> Iterator[bytes]:
-    """Each event before it is fed, so that a test can take one away."""
-    for event in stream:
-        yield event
-        grouper.feed(event)
+def test_checksums_may_be_switched_off_and_on(server: DatabaseServer, fresh: str) -> None:
+    """Each binlog file says how its events are checked; the rows come either way."""
+    try:
+        execute(server, "SET GLOBAL binlog_checksum=NONE", "INSERT INTO shop.item VALUES (1,'a')")
+        execute(server, "SET GLOBAL binlog_checksum=CRC32", "INSERT INTO shop.item VALUES (2,'b')")
+        execute(server, "SET GLOBAL binlog_checksum=NONE", "INSERT INTO shop.item VALUES (3,'c')")
+        payloads = [event.payload for done in read(server, fresh).transactions for event in done.events]
+        assert [payload[-1:] for payload in payloads] == [b"a", b"b", b"c"]
+    finally:
+        execute(server, "SET GLOBAL binlog_checksum=CRC32")

@@ -96,3 +96,26 @@ def test_an_unknown_flavor_is_refused() -> None:
     """Positions exist for two server flavors only."""
     with pytest.raises(DecodeError, match="oracle"):
         parse_position("oracle", "")
+
+
+@given(st.sets(st.integers(1, 30), max_size=20), st.integers(1, 30))
+def test_taking_one_transaction_out_of_a_mysql_set(numbers: set[int], out: int) -> None:
+    """``advance`` adds as ``add`` does, and ``undo`` takes exactly one out."""
+    key = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+    position = MySqlGtidSet()
+    for number in numbers:
+        position.advance(key, number)
+    position.undo(f"{key}:{out}", None)
+    assert str(position) == str(MySqlGtidSet(",".join(f"{key}:{n}" for n in sorted(numbers - {out}))))
+
+
+def test_going_back_in_a_mariadb_domain() -> None:
+    """A MariaDB position has no holes: taking one out goes back to what was before it."""
+    position = MariaDbPosition("0-1-5,2-1-9")
+    before = position.last(0)
+    position.advance(0, (1, 6))
+    position.advance(0, (1, 7))
+    position.undo("0-1-6", before)
+    assert str(position) == "0-1-5,2-1-9"
+    position.undo("2-1-9", None)
+    assert str(position) == "0-1-5"

@@ -245,6 +245,16 @@ def test_a_large_transaction_may_start_anew_when_its_source_reconnects() -> None
     ]
 
 
+def test_a_large_transaction_may_be_taken_back() -> None:
+    """A marker that completes nothing undoes the open transaction; its sequence goes to the next one."""
+    w = Writer()
+    begin = w.begin()
+    chunk = w.large(RUN, [40])[0]
+    w.sequence = 0
+    items = list(read([begin, chunk, w.record(Kind.MARKER, chunk=1), w.data()]))
+    assert [type(i) for i in items if not isinstance(i, RecordEnd | LargePart)] == [LargeBegin, LargeAbort, Txn]
+
+
 def test_an_applied_large_transaction_is_dropped_when_read_again() -> None:
     """Neither its parts nor its end come out."""
     w = Writer()
