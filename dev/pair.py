@@ -46,7 +46,7 @@ GRANTS: dict[str, tuple[str, ...]] = {
         "GRANT ALL ON `replicator`.* TO {account}",
     ),
     "mariadb": (
-        "GRANT REPLICATION SLAVE, BINLOG MONITOR, SET USER ON *.* TO {account}",
+        "GRANT REPLICATION SLAVE, BINLOG MONITOR, SET USER, PROCESS ON *.* TO {account}",
         "GRANT ALL ON `replicator`.* TO {account}",
     ),
 }
