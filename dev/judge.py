@@ -81,7 +81,8 @@ def compare(
         for connection in (left, right):
             _query(connection, _SESSION)
         here = {_renamed(pair, names): pair for pair in _tables(left, patterns)}
-        there = set(_tables(right, [_renamed_pattern(p, names) for p in patterns]))
+        wanted = [_renamed_pattern(p, names) for p in patterns]
+        there = set(_tables(right, wanted + [name for name in names.values() if "." in name]))
         for missing in sorted(here.keys() - there):
             found.append(f"{'.'.join(missing)}: only on {_who(a, 'a')}")
         for missing in sorted(there - here.keys()):
@@ -160,9 +161,14 @@ def _expression(mine: Column, theirs: Column, readable: bool = False) -> str:
     elif kinds & {"enum", "set"}:
         text = f"CONCAT(HEX({name}),':',{name}+0)"  # the index tells '' from the invalid value
     elif kinds == {"json"}:
-        # The size of the document written anew tells types that print alike, as 1.0 and decimal 1.0.
+        # Types print alike: 1.0 may be a double or a decimal, "2024-01-01" a string or a date.
         shown = f"CAST({name} AS CHAR)" if readable else f"MD5(CAST({name} AS CHAR))"
-        text = f"CONCAT({shown},':',JSON_TYPE({name}),':',JSON_STORAGE_SIZE(JSON_ARRAY({name})))"
+        kinds_of = [
+            f"(SELECT {'' if readable else 'MD5'}(GROUP_CONCAT(JSON_TYPE(judge_v))) FROM "
+            f"JSON_TABLE({name}, '{path}' COLUMNS (judge_v JSON PATH '$')) AS judge_t)"
+            for path in ("$**.*", "$**[*]")
+        ]
+        text = f"CONCAT_WS(':',{shown},JSON_TYPE({name}),{','.join(kinds_of)})"
     elif kinds & _LONG:
         text = f"CONCAT(LENGTH({name}),':',MD5(CAST({name} AS BINARY)))"
         if readable:

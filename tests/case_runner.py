@@ -36,11 +36,12 @@ from typing import Any
 import pymysql
 import yaml
 from pymysql.constants import CLIENT
+from pymysql.converters import encoders
 
 from dev import DatabaseServer
 from dev.judge import compare
 
-__all__ = ["CASES", "FLAVORS", "Case", "cases", "differences", "parse", "play"]
+__all__ = ["CASES", "FLAVORS", "Case", "cases", "clear", "differences", "parse", "play"]
 
 CASES = Path(__file__).parent / "cases"
 FLAVORS = ("mysql", "mariadb")
@@ -83,7 +84,7 @@ class Case:
     @property
     def database(self) -> str:
         """The database that it runs in."""
-        return f"case_{self.name}"
+        return f"{'case' if self.pair is None else 'own'}_{self.name}"
 
     def fill(self, text: str) -> str:
         """Put in what stands for something else."""
@@ -120,7 +121,10 @@ def load(folder: Path) -> Case:
         steps=tuple(steps),
         queries=tuple(parse(expect.read_text()) if expect.exists() else []),
     )
-    return replace(case, pair=yaml.safe_load(case.fill(pair.read_text()))) if pair.exists() else case
+    if pair.exists():
+        case = replace(case, pair={})
+        return replace(case, pair=yaml.safe_load(case.fill(pair.read_text())))
+    return case
 
 
 def parse(text: str) -> list[Step]:
@@ -200,9 +204,18 @@ def _closing(text: str, at: int) -> int:
     return -1
 
 
+def clear(case: Case, server: DatabaseServer) -> None:
+    """Drop what an earlier run left."""
+    with server.connect(autocommit=True) as connection, connection.cursor() as cursor:
+        for name in (case.database, *(f"{case.database}_{i}" for i in (2, 3))):
+            cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
+
+
 def play(case: Case, server: DatabaseServer) -> None:
-    """Run the case's statements at the origin, in a new database. Raises AssertionError where one does not do as said."""
+    """Run the case's statements at the origin, in its database. Raises AssertionError where one does not do as said."""
     sessions: dict[str, Any] = {}
+    with server.connect(autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE `{case.database}` CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
 
     def session(name: str) -> Any:
         if name not in sessions:
@@ -210,10 +223,6 @@ def play(case: Case, server: DatabaseServer) -> None:
             sessions[name] = server.connect(database=case.database, **options)
         return sessions[name]
 
-    with server.connect(autocommit=True) as connection, connection.cursor() as cursor:
-        for name in (case.database, *(f"{case.database}_{i}" for i in (2, 3))):
-            cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
-        cursor.execute(f"CREATE DATABASE `{case.database}` CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
     try:
         for step in case.steps:
             if not step.only or server.flavor in step.only:
@@ -255,7 +264,7 @@ def differences(case: Case, origin: DatabaseServer, target: DatabaseServer) -> l
 
 def _answer(case: Case, step: Step, server: DatabaseServer) -> list[str]:
     sql = case.fill(step.sql)
-    options = {"charset": "utf8mb4", "init_command": "SET time_zone='+00:00'", "conv": {}}
+    options = {"charset": "utf8mb4", "init_command": "SET time_zone='+00:00'", "conv": encoders}
     try:
         with server.connect(database=case.database, **options) as connection, connection.cursor() as cursor:
             cursor.execute(sql.encode())

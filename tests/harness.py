@@ -108,10 +108,13 @@ class Pairs:
 class Road:
     """One long-lived pair from one flavor to another, for many short tests; a new one after a test that it did not survive.
 
-    It carries all databases that match ``databases`` (a glob with one ``*`` at its end).
+    It carries all databases that match ``databases`` (a glob with one ``*`` at its end); those that match ``also`` are for
+    pairs of ``new_pair``.
     """
 
-    def __init__(self, farm: Farm, origin: str, target: str, folder: Path, *, prefix: str, databases: str) -> None:
+    def __init__(
+        self, farm: Farm, origin: str, target: str, folder: Path, *, prefix: str, databases: str, also: Sequence[str] = ()
+    ) -> None:
         self.flavors = (origin, target)
         self.origin = farm.database(origin, "east")
         self.target = farm.database(target, "west")
@@ -119,6 +122,7 @@ class Road:
         self._folder = folder
         self._prefix = prefix
         self._databases = databases
+        self._grant = [glob.replace("_", "\\_").replace("*", "%") for glob in (databases, *also)]
         self._pair: Pair | None = None
 
     def pair(self) -> Pair:
@@ -132,14 +136,13 @@ class Road:
         name = f"{self._prefix}{next(_road_numbers)}"
         tables = dict(options["tables"])
         tables["include"] = [f"{name}.*", *tables["include"]]
-        grant = self._databases.replace("_", "\\_").replace("*", "%")
         pair = Pair(
             self._folder / name,
             self.origin,
             self.target,
             self._kafka,
             name=name,
-            also_grant=[grant],
+            also_grant=self._grant,
             options={**options, "tables": tables},
         )
         return pair.start()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.case_runner import FLAVORS, Case, cases, differences, play
+from tests.case_runner import FLAVORS, Case, cases, clear, differences, play
 from tests.case_table import record
 from tests.harness import Farm, Pair, Road, execute
 
@@ -22,8 +22,8 @@ def own_pair(road: Road, case: Case) -> Pair:
     own = dict(case.pair or {})
     options = dict(own["options"])
     options.setdefault("tables", {"include": [f"{case.database}.*"]})
-    for number in ("", "_2", "_3"):
-        execute(road.target, f"DROP DATABASE IF EXISTS `{case.database}{number}`")
+    clear(case, road.origin)
+    clear(case, road.target)
     execute(road.target, *own.get("prepare_target", ["DO 0"]))
     return road.new_pair(options)
 
@@ -31,7 +31,7 @@ def own_pair(road: Road, case: Case) -> Pair:
 @pytest.fixture(scope="module", params=COMBINATIONS, ids=lambda c: f"{c[0]}-{c[1]}")
 def road(request: pytest.FixtureRequest, farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
     """Each combination of origin and target."""
-    made = Road(farm, *request.param, tmp_path_factory.mktemp("cases"), prefix="cases", databases="case_*")
+    made = Road(farm, *request.param, tmp_path_factory.mktemp("cases"), prefix="cases", databases="case_*", also=("own_*",))
     yield made
     made.give_up()
 
@@ -54,6 +54,7 @@ def run(road: Road, case: Case) -> list[str]:
     pair = road.pair()
     found = [""]
     try:
+        clear(case, road.origin)
         play(case, road.origin)
         pair.settle(180 if case.slow else 30)
         found = differences(case, road.origin, road.target)

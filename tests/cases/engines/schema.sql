@@ -1,3 +1,4 @@
 -- about: tables of MyISAM and MEMORY
+-- pairs: mysql>mariadb mariadb>mariadb
 CREATE TABLE m (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(10)) ENGINE=MyISAM;
 CREATE TABLE h (id INT PRIMARY KEY, v VARCHAR(10)) ENGINE=MEMORY;

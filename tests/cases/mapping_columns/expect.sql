@@ -1,2 +1,2 @@
-SELECT id, email, name, phone, country, n FROM u ORDER BY id;
--- = 1|hidden|Än|NULL|DE|11
+SELECT id, email, name, phone, country, n, notes FROM u ORDER BY id;
+-- = 1|hidden|Än|NULL|DE|11|NULL
