@@ -43,6 +43,11 @@ class ReplicatorError(Exception):
             self.retry = retry
         super().__init__(str(self))
 
+    def add_place(self, where: str) -> None:
+        """Name the place more closely, as the error passes by someone who knows it."""
+        self.where = f"{self.where}, {where}" if self.where else where
+        self.args = (str(self),)
+
     def __str__(self) -> str:
         text = self.what
         if self.where:

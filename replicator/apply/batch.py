@@ -12,7 +12,7 @@ move, tables without a key beside foreign keys, values that only a lenient sessi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -226,7 +226,7 @@ class Planner:
         self.segments: list[Segment] = []
         self.rows = 0
 
-    def add(self, plans: Sequence[TablePlan | None], events: bytes) -> int:
+    def add(self, plans: Mapping[int, TablePlan | None], events: bytes) -> int:
         """Take the rows events of a packed run; ``plans`` has one for each table map. Returns the number of row changes.
 
         A plan of None leaves that table's changes out. Other events than rows are the caller's business.

@@ -119,7 +119,7 @@ class QuarantineDesk:
         (packet,) = outcome.rows or []
         data = msgspec.msgpack.decode(text_row(packet)[0] or b"", type=HeldChange)
         self._plans.flavor = data.flavor
-        (plan,) = self._plans.of([data.table_map])
+        plan = self._plans.get(data.table_map)
         if plan is None:
             return
         columns = parse_table_map(data.table_map, data.flavor).columns

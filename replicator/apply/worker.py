@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from ..context import now_us
 from ..control import Control, Wish
-from ..errors import StreamError
+from ..errors import ReplicatorError, StreamError
 from ..model import Role, State
 from ..stream.acks import Ack, AckPublisher
 from ..stream.consumer import RecordConsumer
 from ..stream.reader import Heartbeat, Item, LargeAbort, LargeBegin, LargeEnd, LargePart, RecordEnd, StreamReader, Txn
 from ..stream.wire import QUERY, event_kinds
+from .batch import Planner
 from .checkpoint import Checkpoint, Fence
 from .ddl import DdlApplier
 from .large import LargeTransaction
@@ -159,13 +160,27 @@ class Applier:
         if batch.txns and batch.checkpoint.site != checkpoint.site:
             self._flush()
             batch = self._batch
-        batch.planner.add(self._plans.of(txn.table_maps), txn.events)
+        try:
+            batch.planner.add(self._plans.of(txn.table_maps), txn.events)
+        except ReplicatorError as error:
+            self._flush_before()
+            error.add_place(f"GTID {txn.gtid}, sequence {txn.sequence}")
+            raise
         batch.txns.append(txn)
         batch.bytes += len(txn.events)
         batch.checkpoint = checkpoint
         batch.origin_time_us = txn.commit_time_us
         if batch.planner.rows >= self._stream.apply.batch_rows or batch.bytes >= self._stream.apply.batch_bytes:
             self._flush()
+
+    def _flush_before(self) -> None:
+        """Write what came before a transaction that cannot even be planned, without the part of it that was."""
+        batch = self._batch
+        batch.planner = Planner()
+        for txn in batch.txns:
+            batch.planner.add(self._plans.of(txn.table_maps), txn.events)
+        self._flush()
+        self._pipeline.drain()
 
     def _after(self, txn: Txn) -> Checkpoint:
         """The checkpoint once this transaction is applied; a restart reads its record again and drops what it has."""

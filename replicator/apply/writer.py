@@ -85,21 +85,25 @@ class Plans:
         self._plans: dict[bytes, TablePlan | None] = {}
         self._version = -1
         self._lock = threading.Lock()
-        detect = stream.apply.detect or stream.pair.detect
-        self._detect = detect
+        self._detect = stream.apply.detect or stream.pair.detect
+        self._last = PlansByIndex(self, (), -1)
 
-    def of(self, table_maps: Sequence[bytes]) -> list[TablePlan | None]:
-        """One plan for each table map; raises ApplyError where the target has no such table or column."""
+    def of(self, table_maps: Sequence[bytes]) -> PlansByIndex:
+        """The plans by table map index, each made when it is asked for: a record may name tables that its DDL creates first."""
+        last = self._last
+        if last.table_maps is not table_maps or last.version != self.targets.version:
+            last = self._last = PlansByIndex(self, table_maps, self.targets.version)
+        return last
+
+    def get(self, body: bytes) -> TablePlan | None:
+        """The plan of one table map; raises ApplyError where the target has no such table or column."""
         with self._lock:
             if self._version != self.targets.version:
                 self._plans.clear()
                 self._version = self.targets.version
-            plans = []
-            for body in table_maps:
-                if body not in self._plans:
-                    self._plans[body] = self._make(body)
-                plans.append(self._plans[body])
-            return plans
+            if body not in self._plans:
+                self._plans[body] = self._make(body)
+            return self._plans[body]
 
     def forget(self) -> None:
         """The target's tables may have changed: ask again."""
@@ -133,6 +137,19 @@ class Plans:
         if self._stream.pair.mode == "bidirectional":
             return True
         return bool(self._stream.policies.needs_full((table_map.schema, table_map.table)))
+
+
+class PlansByIndex(dict[int, "TablePlan | None"]):
+    """The plans of one run of table maps, filled when asked for."""
+
+    def __init__(self, plans: Plans, table_maps: Sequence[bytes], version: int) -> None:
+        self._plans = plans
+        self.table_maps = table_maps
+        self.version = version
+
+    def __missing__(self, index: int) -> TablePlan | None:
+        plan = self[index] = self._plans.get(self.table_maps[index])
+        return plan
 
 
 class Writer:
