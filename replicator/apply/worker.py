@@ -18,6 +18,7 @@ from ..model import Role, State
 from ..stream.acks import Ack, AckPublisher
 from ..stream.consumer import RecordConsumer
 from ..stream.reader import Heartbeat, Item, LargeAbort, LargeBegin, LargeEnd, LargePart, RecordEnd, StreamReader, Txn
+from ..stream.topics import ensure_topics
 from ..stream.wire import QUERY, event_kinds
 from .batch import Planner
 from .checkpoint import Checkpoint, Fence
@@ -69,6 +70,8 @@ class Applier:
         self._targets = Targets(settings, site)
         resources.callback(self._targets.close)
         self._plans = Plans(stream, self._targets)
+        if not self._checkpoint.stream_id:
+            ensure_topics(stream)  # whoever comes first; a topic that once was there is never made anew here
         self._acks = AckPublisher(stream)
         resources.callback(self._acks.close)
         quarantine = Quarantine(stream)
