@@ -109,6 +109,9 @@ class Applier:
             if self._held_by(self._control.poll()):
                 continue
             records = self._consumer.poll(self._poll_ms())
+            behind = self._consumer.behind
+            if behind is not None:
+                self._reporter.gauge("records_behind", behind)
             for offset, value in records:
                 for item in self._reader.feed(offset, value):
                     self._take(item)
@@ -287,6 +290,7 @@ class Applier:
         time_us = origin_time_us or (known.origin_time_us if known else 0)
         self._reporter.stage("applied", checkpoint.sequence, checkpoint.gtid, time_us)
         self._reporter.position = checkpoint.position
+        self._reporter.epoch = checkpoint.epoch
         self._acks.publish(
             Ack(
                 stream_id=checkpoint.stream_id,

@@ -1,7 +1,7 @@
 """One worker process: runs the source or the applier of one stream and reports to the supervisor.
 
 It gets the configuration's text on standard input (the very text that the supervisor checked), sends a snapshot as a line of
-JSON to the file descriptor ``--status-fd`` twice a second and at every change of state, and ends with
+JSON to the file descriptor ``--status-fd`` ten times a second and at every change of state, and ends with
 
 =====  =====================================================================
 0      asked to stop, and done
@@ -40,7 +40,7 @@ __all__ = ["EXIT_AGAIN", "EXIT_RETRY", "Function", "main"]
 EXIT_RETRY = 75
 EXIT_AGAIN = 76
 _PR_SET_PDEATHSIG = 1
-_REPORT_S = 0.5
+_REPORT_S = 0.1
 _HOLD_POLL_S = 1.0
 
 Function = Callable[[StreamConfig, Worker], None]

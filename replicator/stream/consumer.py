@@ -118,6 +118,12 @@ class RecordConsumer:
         """The offset behind the last record that was given out."""
         return self._next
 
+    @property
+    def behind(self) -> int | None:
+        """How many records Kafka had beyond the last one given out, as of the last fetch; None where nothing was fetched yet."""
+        end = self._consumer.highwater(self._partition)
+        return None if end is None else max(0, int(end) - self._next)
+
     def bounds(self) -> tuple[int, int]:
         """The first offset and the one behind the last record; raises KafkaFailure."""
         with translated("cannot ask for the topic's offsets", self._where):
