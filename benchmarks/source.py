@@ -8,7 +8,6 @@ the last is below ``RATIO_MIN`` times the first.
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import shutil
 import sys
@@ -22,9 +21,14 @@ from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, Write
 
 from dev import DatabaseServer, DevError, start_kafka
 from dev.pair import prepare_server
+from replicator.filter import TableFilter
 from replicator.gtid import parse_position
+from replicator.model import StreamId
+from replicator.source.assembler import Assembler, Rules
 from replicator.source.connection import BinlogConnection
-from replicator.source.transactions import Grouper
+from replicator.source.marks import Marks
+from replicator.source.records import Sealed
+from replicator.source.statements import Statements
 
 from .figures import Run, Watch, binlog_bytes, position, print_table, save
 from .loads import LOADS, SCHEMA, Load
@@ -37,19 +41,27 @@ RATIO_MIN = 7.0
 def reading(origin: DatabaseServer, start: str, until: str, load: Load) -> Run:
     """Our framing, checksums and grouping, without compression and Kafka."""
     settings = {"host": origin.host, "port": origin.port, "user": origin.user, "password": origin.password}
+    wanted = TableFilter((f"{SCHEMA}.*",))
+    rules = Rules(
+        origin.flavor,
+        wanted.wants,
+        Statements(wanted, flavor=origin.flavor, version=80031, lower_names=False),
+        Marks(StreamId("bench", "east", "west"), origin.flavor),
+    )
+    sealed_bytes = 0
+
+    def emit(sealed: Sealed) -> None:
+        nonlocal sealed_bytes
+        sealed_bytes += len(sealed.body)
+
+    first = parse_position(origin.flavor, start)
+    assembler = Assembler(rules, read=first, resume=first, sequence=0, record_bytes=768 << 10, emit=emit)
     watch = Watch({"python": os.getpid()})
-    seen = parse_position(origin.flavor, start)
     connection = BinlogConnection(settings, flavor=origin.flavor, server_id=901, position=start)
-    grouper = Grouper(lambda schema, table: schema == SCHEMA)
-    count = 0
-    for event in itertools.chain.from_iterable(connection.packets()):
-        done = grouper.feed(event)
-        if done is not None:
-            count += 1
-            seen.add(done.gtid)
-            # Comparing whole sets costs as much as reading does.
-            if (count % 1000 == 0 or count >= load.transactions) and seen.covers(until):
-                break
+    while assembler.records.sequence < load.transactions or not assembler.position.covers(until):
+        if connection.wait(1):
+            assembler.feed(connection.receive())
+    assembler.records.seal()
     run = _run("replicator, reading and grouping", load, watch)
     connection.close()
     return run

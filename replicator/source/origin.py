@@ -11,6 +11,7 @@ import pymysql
 from .. import meta
 from ..context import now_us
 from ..errors import DatabaseError, SourceError
+from ..gtid import Position, parse_position
 from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 
 if TYPE_CHECKING:
@@ -69,6 +70,31 @@ class Origin:
                 f"gtid_mode is {values.get('gtid_mode')}, and must be ON", "set gtid_mode=ON and enforce_gtid_consistency=ON"
             )
 
+    def check_has(self, position: Position) -> None:
+        """Raises SourceError where the origin lacks transactions that were shipped: it is another server, or was set back."""
+        missing = parse_position(self.facts.flavor, self.position()).missing(str(position))
+        if missing:
+            raise SourceError(
+                f"the origin lacks transactions that the stream has: {missing}",
+                where=self._where,
+                remedy="it was restored from a backup, reset, or replaced by a server that is behind: let it catch up; or, if "
+                "they are lost there, load the target anew and start the stream anew (docs/WHAT-IF.md)",
+            )
+
+    def _check_no_xa(self) -> None:
+        """A transaction that is prepared now would be committed behind the beginning, with its rows before it."""
+        try:
+            prepared = self._query("XA RECOVER")
+        except DatabaseError:
+            return  # not allowed to look: its XA COMMIT will stop the source
+        if prepared:
+            raise SourceError(
+                f"{len(prepared)} XA transactions are prepared at the origin, so the stream cannot begin at the latest position",
+                where=self._where,
+                remedy="commit them or roll them back; the source tries again by itself",
+                retry=True,
+            )
+
     def position(self) -> str:
         """All that the server has committed, as text."""
         column = "@@global.gtid_binlog_pos" if self.facts.flavor == FLAVOR_MARIADB else "@@global.gtid_executed"
@@ -77,7 +103,9 @@ class Origin:
     def begin(self, start: str) -> str:
         """The position from which a new stream starts. Raises SourceError where there is none."""
         if start == "latest":
-            return self.position()
+            latest = self.position()
+            self._check_no_xa()
+            return latest
         if start == "earliest":
             return self._earliest()
         if start == "snapshot":

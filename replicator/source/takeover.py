@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -72,10 +73,10 @@ class _Scan:
         self.tail = replace(tail, offset=offset)
 
 
-def take_over(stream: StreamConfig, producer: RecordProducer, *, flavor: str, begin: str, known_id: str) -> Tail:
+def take_over(stream: StreamConfig, producer: RecordProducer, *, flavor: str, begin: Callable[[], str], known_id: str) -> Tail:
     """Claim the stream; returns its tail as this source has to continue it.
 
-    ``begin`` is where a new stream starts (a GTID set). ``known_id`` is the stream id that the origin remembers, "" if none.
+    ``begin`` tells where a new stream starts (a GTID set). ``known_id`` is the stream id that the origin remembers, "" if none.
     Raises HistoryLostError where there was a history and the topic does not have it, FencedError, KafkaFailure.
     """
     consumer = RecordConsumer(stream)
@@ -83,7 +84,7 @@ def take_over(stream: StreamConfig, producer: RecordProducer, *, flavor: str, be
     try:
         remembered = _remembered(control)
         tail = _find_tail(stream, consumer, remembered, known_id)
-        return _claim(stream, producer, consumer, tail, flavor, begin)
+        return _claim(stream, producer, consumer, tail, flavor, begin() if tail is None else tail.resume)
     finally:
         consumer.close()
         control.close()
@@ -127,6 +128,8 @@ def _find_tail(stream: StreamConfig, consumer: RecordConsumer, remembered: Contr
     _follow(scan, consumer, end, where)
     if scan.tail is not None and scan.tail.offset != end - 1 and end > 0:
         raise _lost(where, f"records up to offset {end - 1} were deleted before they could be followed")
+    if known_id and scan.tail is not None and scan.tail.stream_id != known_id:
+        raise _lost(where, f"the topic holds the stream {scan.tail.stream_id}, and the origin remembers {known_id}")
     return scan.tail
 
 
@@ -146,10 +149,10 @@ def _claim(
     source_id = uuid.uuid4().hex
     stream_id = tail.stream_id if tail else uuid.uuid4().hex
     epoch = tail.epoch + 1 if tail else 1
-    resume, shipped = (tail.resume, tail.shipped) if tail else (begin, "")
+    shipped = tail.shipped if tail else ""
     sequence = tail.sequence if tail else 0
     header = RecordHeader(
-        Kind.EPOCH, stream_id, epoch, source_id, sequence + 1, sequence, resume, flavor, now_us(), shipped=shipped
+        Kind.EPOCH, stream_id, epoch, source_id, sequence + 1, sequence, begin, flavor, now_us(), shipped=shipped
     )
     producer.send(pack_record(header, pack_body([], [])), "epoch")
     ((_, claimed),) = producer.drain(_ACK_TIMEOUT_S)

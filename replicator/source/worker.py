@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from ..control import Control
+from ..control import Control, Wish
 from ..errors import DatabaseError, KafkaFailure, ReplicatorError
 from ..gtid import parse_position
 from ..model import Role, State
@@ -23,6 +23,7 @@ from .assembler import Assembler, Rules
 from .connection import BinlogConnection
 from .marks import Marks
 from .origin import Origin
+from .pulse import Pulse
 from .records import Sealed
 from .reshape import reshape
 from .statements import Statements
@@ -41,8 +42,8 @@ _POSITION_S = 0.25
 _POSITION_BOTH_WAYS_S = 0.01
 """How long a position may be ahead of the last record before a record tells it. An applier of a bidirectional pair waits for
 it where commit times decide (``apply.local``)."""
-_MORE_BYTES = 64 << 10
-"""A piece of this size says that more is waiting: the open record may fill."""
+_REST_S = 0.05
+"""How long complete transactions wait for the rest of one whose beginning was received with them."""
 _DRAIN_S = 8.0
 _BACKOFF_MAX_S = 10.0
 
@@ -65,6 +66,7 @@ class Source:
         self._worker = worker
         self._reporter = worker.reporter
         self._control = Control(stream, Role.SOURCE)
+        self._wish = Wish()
         resources.callback(self._control.close)
         self._origin = Origin(stream)
         resources.callback(self._origin.close)
@@ -77,10 +79,13 @@ class Source:
         facts = self._origin.facts
         self._flavor = facts.flavor
         known = self._origin.known_stream()
-        begin = "" if known else self._origin.begin(stream.start)
-        self._tail = take_over(stream, self._producer, flavor=facts.flavor, begin=begin, known_id=known)
+        self._tail = take_over(
+            stream, self._producer, flavor=facts.flavor, begin=lambda: self._origin.begin(stream.start), known_id=known
+        )
         self._reporter.epoch = self._tail.epoch
         self._origin.heartbeat(self._tail.stream_id, self._tail.epoch)
+        self._pulse = Pulse(stream, worker, self._tail.stream_id, self._tail.epoch)
+        resources.callback(self._pulse.close)
         self._resume = self._tail.resume
         self._assembler = self._assemble()
         self._connection: BinlogConnection | None = None
@@ -148,6 +153,8 @@ class Source:
     def _connect(self) -> None:
         """Request the binlog behind what was read."""
         stream = self._stream
+        self._origin.check()
+        self._origin.check_has(self._assembler.position)
         read_timeout = stream.source.read_timeout_s
         settings = {"connect_timeout": 5, "read_timeout": read_timeout, **stream.origin.database.connect_args()}
         self._connection = BinlogConnection(
@@ -168,23 +175,29 @@ class Source:
         linger_s = self._stream.source.linger_ms / 1000
         patience_s = linger_s if records.waiting else _TICK_S
         if connection.wait(patience_s):
-            piece = connection.receive()
+            self._assembler.feed(connection.receive())
             self._heard_at = time.monotonic()
-            had = records.waiting
-            self._assembler.feed(piece)
             self._note_progress()
-            if len(piece) >= _MORE_BYTES:
-                return
-            if records.waiting and not had:
-                self._waiting_since = self._heard_at
-            if records.waiting and self._heard_at - self._waiting_since >= linger_s:
-                records.seal()
-        elif records.waiting:
-            records.seal()
+            if connection.wait(0):
+                return  # the open record may fill: its size cuts it
         elif time.monotonic() - self._heard_at > self._stream.source.read_timeout_s:
             raise DatabaseError(
                 f"the origin was silent for {self._stream.source.read_timeout_s:g} s", where=f"site {self._stream.origin.name}"
             )
+        if not records.waiting:
+            self._waiting_since = 0.0
+            return
+        # A record that nothing is in front of goes at once; while others are on their way, more may join it.
+        now = time.monotonic()
+        self._waiting_since = self._waiting_since or now
+        waited_s = now - self._waiting_since
+        if self._assembler.in_transaction:
+            linger_s = max(linger_s, _REST_S)  # its rest is about to come
+        elif not self._producer.pending:
+            linger_s = 0.0
+        if waited_s >= linger_s:
+            records.seal()
+            self._waiting_since = 0.0
 
     def _note_progress(self) -> None:
         records = self._assembler.records
@@ -192,9 +205,8 @@ class Source:
         if known is None or known.sequence != records.sequence:
             self._reporter.stage("read", records.sequence, records.last_gtid.decode(), records.last_time_us)
         beat_us = self._assembler.heartbeat_time_us
-        if beat_us != self._beat_told_us and not self._assembler.in_transaction:
+        if beat_us != self._beat_told_us:
             self._beat_told_us = beat_us
-            records.emit_heartbeat(beat_us)
             self._reporter.stage("read", records.sequence, records.last_gtid.decode(), beat_us)
 
     def _lose(self, error: DatabaseError) -> None:
@@ -300,12 +312,8 @@ class Source:
         return True
 
     def _beat(self) -> None:
-        try:
-            self._origin.heartbeat(self._tail.stream_id, self._tail.epoch)
-        except DatabaseError as error:
-            # The binlog connection tells whether the origin is away; the lag grows meanwhile.
-            self._worker.log.warning("no heartbeat", error=error.what)
-        if not self._origin.writable and self._connection is not None and not self._assembler.in_transaction:
+        """Where the origin is read-only there are no heartbeat rows: a record tells at least that the source is there."""
+        if not self._pulse.writable and self._connection is not None and not self._assembler.in_transaction:
             self._assembler.records.emit_heartbeat(0)
 
     def _tell_position(self) -> None:
@@ -326,7 +334,11 @@ class Source:
 
     def _held(self) -> bool:
         """Hold still where an operator asked to; True while held."""
-        wish = self._control.poll()
+        try:
+            self._wish = self._control.poll()
+        except DatabaseError as error:  # the binlog connection tells whether the origin is away
+            self._worker.log.warning("cannot ask for an operator's wish", error=error.what)
+        wish = self._wish
         if not wish.paused:
             return False
         if self._reporter.state is not State.PAUSED:
