@@ -69,6 +69,7 @@ class DdlApplier:
                 self._writer.begin(checkpoint)
                 if rows:
                     self._writer.part(rest)
+                    self._writer.finish_part()
                 break
             except RetryBatch as error:
                 if attempt == _RETRIES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import DatabaseError, StreamError
-from ..stream.reader import LargePart, Txn
+from ..stream.reader import LargeBegin, LargePart, Txn
 from ..stream.wire import QUERY, event_kinds, pack_event, read_events
 from .checkpoint import Checkpoint
 from .writer import RetryBatch, Writer
@@ -17,7 +17,28 @@ if TYPE_CHECKING:
     from ..context import Worker
     from .ddl import DdlApplier
 
-__all__ = ["LargeTransaction"]
+__all__ = ["Gathered", "LargeTransaction"]
+
+
+class Gathered:
+    """The chunks of a transaction that may still fit into a batch."""
+
+    def __init__(self, begin: LargeBegin) -> None:
+        self.begin = begin
+        self.parts: list[LargePart] = []
+        self.bytes = 0
+
+    def add(self, part: LargePart) -> None:
+        """Keep one more."""
+        self.parts.append(part)
+        self.bytes += len(part.events)
+
+    def whole(self) -> Txn:
+        """The transaction as if it had come in one record."""
+        begin = self.begin
+        table_maps = self.parts[-1].table_maps if self.parts else ()
+        events = b"".join([part.events for part in self.parts])
+        return Txn(begin.sequence, begin.gtid, begin.commit_time_us, begin.site, table_maps, events, begin.epoch)
 
 
 class LargeTransaction:
@@ -34,7 +55,6 @@ class LargeTransaction:
         self._skip = skip
         self._begun = False
         self._events = 0
-        self._rows = 0
 
     def part(self, item: LargePart) -> None:
         """Write more of it. A deadlock gives all of it up: DatabaseError, and a restart reads it from its first chunk."""
@@ -63,6 +83,7 @@ class LargeTransaction:
         try:
             if not self._begun:
                 self._writer.begin(self.checkpoint)
+            self._writer.finish_part()
         except RetryBatch as error:
             raise DatabaseError(f"a lock was in the way: {error.what}", where=f"GTID {self._txn.gtid}") from error
         self._worker.pauses.hit("applier:before-commit")

@@ -23,7 +23,7 @@ from ..stream.wire import QUERY, event_kinds
 from .batch import Planner
 from .checkpoint import Checkpoint, Fence
 from .ddl import DdlApplier
-from .large import LargeTransaction
+from .large import Gathered, LargeTransaction
 from .pipeline import Pipeline
 from .quarantine import Quarantine
 from .resolve import Resolver
@@ -96,6 +96,7 @@ class Applier:
         )
         resources.callback(self._pipeline.close)
         self._batch = Batch()
+        self._gathered: Gathered | None = None
         self._large: LargeTransaction | None = None
         self._saved_us = now_us()
         self._skip_gtid = ""
@@ -139,8 +140,7 @@ class Applier:
         elif isinstance(item, LargeBegin):
             self._begin_large(item)
         elif isinstance(item, LargePart):
-            if self._large is not None:
-                self._large.part(item)
+            self._part(item)
         elif isinstance(item, LargeEnd):
             self._end_large(item)
         elif isinstance(item, LargeAbort):
@@ -231,7 +231,7 @@ class Applier:
         if self._batch.txns:
             self._batch.checkpoint = moved(self._batch.checkpoint)
             return
-        if self._large is not None:
+        if self._large is not None or self._gathered is not None:
             return
         before = self._checkpoint
         self._checkpoint = moved(before)
@@ -253,23 +253,43 @@ class Applier:
             self._pass_on(save=False, origin_time_us=beat.origin_time_us)
 
     def _begin_large(self, item: LargeBegin) -> None:
+        self._plans.flavor = self._reader.flavor
+        self._gathered = Gathered(item)
+
+    def _part(self, part: LargePart) -> None:
+        """Chunks are gathered while the transaction would still fit into a batch; one that does not is written as it comes."""
+        gathered = self._gathered
+        if gathered is not None:
+            gathered.add(part)
+            if gathered.bytes > self._stream.apply.batch_bytes:
+                self._gathered = None
+                self._large = self._stream_large(gathered.begin)
+                for early in gathered.parts:
+                    self._large.part(early)
+        elif self._large is not None:
+            self._large.part(part)
+
+    def _stream_large(self, begin: LargeBegin) -> LargeTransaction:
         self._flush()
         self._pipeline.drain()
-        txn = Txn(item.sequence, item.gtid, item.commit_time_us, item.site, (), b"", item.epoch)
-        self._plans.flavor = self._reader.flavor
+        txn = Txn(begin.sequence, begin.gtid, begin.commit_time_us, begin.site, (), b"", begin.epoch)
         self._reporter.stage("fetched", txn.sequence, txn.gtid, txn.commit_time_us)
         skip = bool(self._skip_gtid) and txn.gtid == self._skip_gtid
-        checkpoint = replace(self._after(txn), kafka_offset=item.offset)
-        self._large = LargeTransaction(txn, checkpoint, self._writers[0], self._ddl, self._worker, skip=skip)
+        checkpoint = replace(self._after(txn), kafka_offset=begin.offset)
+        return LargeTransaction(txn, checkpoint, self._writers[0], self._ddl, self._worker, skip=skip)
 
     def _end_large(self, item: LargeEnd) -> None:
-        if self._large is not None:
+        if self._gathered is not None:
+            gathered, self._gathered = self._gathered, None
+            self._transaction(gathered.whole())
+        elif self._large is not None:
             large, self._large = self._large, None
             large.commit()
             self._checkpoint = large.checkpoint
             self._applied(large.checkpoint, large.checkpoint.commit_time_us)
 
     def _abort_large(self) -> None:
+        self._gathered = None
         if self._large is not None:
             large, self._large = self._large, None
             large.abort()

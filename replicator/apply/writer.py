@@ -8,7 +8,7 @@ transaction, which only ``commit`` makes visible.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from ..model import qualified
 from ..row.tablemap import parse_table_map
 from ..row.types import TableMap
 from ..stream.reader import Txn
-from .batch import Planner, Statement, StatementLimits
+from .batch import ANYTHING, Expect, Planner, Statement, StatementLimits
 from .checkpoint import Checkpoint, Fence
 from .footprint import Footprint
 from .plan import TablePlan, make_plan
@@ -38,6 +38,10 @@ _CONNECTION = frozenset({1040, 1053, 1152, 1158, 1159, 1160, 1161, 1290, 1317, 1
 """The server is going down, read-only, full, or dropped the connection or statement: nothing wrong with the data."""
 _STALE = frozenset({1054, 1136, 1146, 1051, 1049, 1110, 1072})
 """The target's table is not as we remember it."""
+
+
+_FENCE = Expect(affected=1)
+_FRESH = (Statement(b"ROLLBACK", ANYTHING), Statement(b"SET foreign_key_checks=1", ANYTHING))
 
 
 class RetryBatch(ReplicatorError):
@@ -166,6 +170,7 @@ class Writer:
         self._quarantine = resolver.quarantine
         self._reporter = reporter
         self._depth = 0
+        self._pending: tuple[Txn, list[Statement]] | None = None
         self.packet_bytes = min(_PACKET_BYTES, session.max_packet // 2)
 
     @property
@@ -181,12 +186,12 @@ class Writer:
         self._quarantine.refresh(self.session)
         held = any(self._quarantine.touched_by(segment.changes()) for segment in batch.planner.segments)
         try:
-            self._run([] if held else batch.statements, self._opening(batch.checkpoint))
+            self._run([*self._opening(batch.checkpoint), *([] if held else batch.statements)])
         except (_Mismatch, ServerError) as error:
             self._judge(error)
             disrupt()
             self._reporter.count("fallbacks")
-            self._run([], self._opening(batch.checkpoint))
+            self._run(self._opening(batch.checkpoint))
             self._split(batch.txns)
         if held:
             disrupt()
@@ -196,24 +201,45 @@ class Writer:
     def begin(self, checkpoint: Checkpoint) -> None:
         """Open a transaction that holds only the checkpoint yet; ``part`` adds to it."""
         try:
-            self._run([], self._opening(checkpoint))
+            self._run(self._opening(checkpoint))
         except ServerError as error:
             self._judge(error)
             raise
 
-    def _opening(self, checkpoint: Checkpoint) -> bytes:
-        fence = self._fence.statement(self.slot, checkpoint)
-        return b"ROLLBACK;SET foreign_key_checks=1;BEGIN;" + fence
+    def _opening(self, checkpoint: Checkpoint) -> list[Statement]:
+        fence = Statement(self._fence.statement(self.slot, checkpoint), _FENCE)
+        return [*_FRESH, Statement(b"BEGIN", ANYTHING), fence]
 
     def part(self, txn: Txn) -> None:
-        """Write a part of a large transaction into the open transaction."""
+        """Write a part of a large transaction into the open one; the next call, or ``finish_part``, awaits its end."""
+        statements = self._plan([txn])  # while the server works on the part before
+        self.finish_part()
+        packets = list(self._packets([Statement(b"SAVEPOINT b", ANYTHING), *statements]))
         try:
-            self._run(self._plan([txn]), b"SAVEPOINT b")
+            for sql, sent in packets[:-1]:
+                self._check(sent, self.session.run(sql))
+            sql, sent = packets[-1]
+            self.session.send(sql)
         except (_Mismatch, ServerError) as error:
-            self._judge(error)
-            self._reporter.count("fallbacks")
-            self._run_sql(b"ROLLBACK TO SAVEPOINT b;SET foreign_key_checks=1")
-            self._resolve(txn)
+            self._mend_part(txn, error)
+            return
+        self._pending = (txn, sent)
+
+    def finish_part(self) -> None:
+        """Wait for the part on its way, and look closer where it did not fit."""
+        if self._pending is None:
+            return
+        (txn, sent), self._pending = self._pending, None
+        try:
+            self._check(sent, self.session.receive())
+        except (_Mismatch, ServerError) as error:
+            self._mend_part(txn, error)
+
+    def _mend_part(self, txn: Txn, error: Exception) -> None:
+        self._judge(error)
+        self._reporter.count("fallbacks")
+        self._run_sql(b"ROLLBACK TO SAVEPOINT b;SET foreign_key_checks=1")
+        self._resolve(txn)
 
     def commit(self) -> None:
         """Make it visible. Raises DatabaseError where the outcome is not known."""
@@ -222,6 +248,12 @@ class Writer:
     def rollback(self) -> None:
         """Give everything up since ``execute``."""
         self._quarantine.forget()
+        if self._pending is not None:
+            self._pending = None
+            try:
+                self.session.receive()
+            except ServerError:
+                pass  # it is rolled back anyhow
         self.session.run(b"ROLLBACK;SET foreign_key_checks=1")
 
     def _plan(self, txns: Sequence[Txn]) -> list[Statement]:
@@ -240,7 +272,7 @@ class Writer:
             self._depth += 1
             name = b"s%d" % self._depth
             try:
-                self._run(self._plan(half), b"SAVEPOINT " + name)
+                self._run([Statement(b"SAVEPOINT " + name, ANYTHING), *self._plan(half)])
             except (_Mismatch, ServerError) as error:
                 self._judge(error)
                 self._run_sql(b"ROLLBACK TO SAVEPOINT " + name + b";SET foreign_key_checks=1")
@@ -260,34 +292,44 @@ class Writer:
                 self.session.run(halt.entry + b";COMMIT")
             raise
 
-    def _run(self, statements: Sequence[Statement], opening: bytes) -> None:
-        """Send statements in packets of bounded size; the opening's last UPDATE is the fence."""
-        at = 0
-        first = True
-        while first or at < len(statements):
-            parts = [opening] if first else []
-            size, start = 0, at
-            while at < len(statements) and (at == start or size + len(statements[at].sql) < self.packet_bytes):
-                parts.append(statements[at].sql)
-                size += len(statements[at].sql)
-                at += 1
-            packet = b";".join(parts)
-            if len(packet) >= self.session.max_packet:
-                raise ApplyError(
-                    f"a row needs a statement of {len(packet)} bytes, and the target takes {self.session.max_packet}",
-                    where=f"slot {self.slot}",
-                    remedy="raise max_allowed_packet at the target to at least twice the origin's, then `replicator resume`",
-                )
-            outcomes = self.session.run(packet)
-            if first:
-                skip = opening.count(b";") + 1
-                if opening.startswith(b"ROLLBACK;") and outcomes[3].affected != 1:
+    def _run(self, statements: Sequence[Statement]) -> None:
+        """Send statements in packets of bounded size, and check what came of each."""
+        for sql, sent in self._packets(statements):
+            self._check(sent, self.session.run(sql))
+
+    def _packets(self, statements: Sequence[Statement]) -> Iterator[tuple[bytes, list[Statement]]]:
+        """The statements as packets of bounded size, with each packet what must come of it."""
+        sent: list[Statement] = []
+        size = 0
+        for statement in statements:
+            if sent and size + len(statement.sql) > self.packet_bytes:
+                yield self._packet(sent), sent
+                sent, size = [], 0
+            sent.append(statement)
+            size += len(statement.sql)
+        yield self._packet(sent), sent
+
+    def _packet(self, statements: list[Statement]) -> bytes:
+        packet = b";".join([statement.sql for statement in statements])
+        if len(packet) >= self.session.max_packet:
+            raise ApplyError(
+                f"a row needs a statement of {len(packet)} bytes, and the target takes {self.session.max_packet}",
+                where=f"slot {self.slot}",
+                remedy="raise max_allowed_packet at the target to at least twice the origin's, then `replicator resume`",
+            )
+        return packet
+
+    def _check(self, sent: Sequence[Statement], outcomes: Sequence[Outcome]) -> None:
+        """Raise _Mismatch where a statement did not do what must come of it, FencedError where the stream is not ours."""
+        for statement, outcome in zip(sent, outcomes, strict=True):
+            expect = statement.expect
+            if expect.affected is not None and outcome.affected != expect.affected:
+                if expect is _FENCE:
                     self.session.run(b"ROLLBACK")
                     raise self._fence.lost()
-                outcomes = outcomes[skip:]
-                first = False
-            for statement, outcome in zip(statements[start:at], outcomes, strict=True):
-                _check(statement, outcome)
+                raise _Mismatch
+            if expect.rows is not None and (outcome.rows is None or frozenset(outcome.rows) != expect.rows):
+                raise _Mismatch
 
     def _run_sql(self, sql: bytes) -> None:
         try:
@@ -309,9 +351,3 @@ class Writer:
             self._plans.forget()
 
 
-def _check(statement: Statement, outcome: Outcome) -> None:
-    expect = statement.expect
-    if expect.affected is not None and outcome.affected != expect.affected:
-        raise _Mismatch
-    if expect.rows is not None and (outcome.rows is None or frozenset(outcome.rows) != expect.rows):
-        raise _Mismatch
