@@ -24,7 +24,7 @@ from ..stream.wire import Kind, RecordHeader, pack_body, pack_record, unpack_hea
 if TYPE_CHECKING:
     from ..config import StreamConfig
 
-__all__ = ["Tail", "take_over"]
+__all__ = ["Tail", "check_between", "take_over"]
 
 _READ_TIMEOUT_S = 60.0
 _ACK_TIMEOUT_S = 60.0
@@ -179,7 +179,7 @@ def _claim(
         claimed,
         before.gtid if before else "",
     )
-    producer.expect(claimed)
+    producer.expect(claimed, lambda first, last: check_between(stream, mine, first, last))
     producer.remember(
         ControlRecord(
             stream_id, epoch, source_id, mine.sequence, mine.gtid, mine.resume, flavor, claimed, shipped=mine.shipped
@@ -187,6 +187,25 @@ def _claim(
     )
     producer.flush_control()
     return mine
+
+
+def check_between(stream: StreamConfig, mine: Tail, first: int, last: int) -> None:
+    """Other records got between ours: late ones of the source before us mean nothing. Raises FencedError where one of them
+    takes the stream over."""
+    where = f"topic {stream.id.topic}"
+    consumer = RecordConsumer(stream)
+    try:
+        consumer.assign(first)
+        for offset, value in _until_end(consumer, last + 1):
+            header, _ = unpack_header(value, where=f"{where}, offset {offset}")
+            if header.kind == Kind.EPOCH and header.epoch > mine.epoch:
+                raise FencedError(
+                    f"another source took the stream over, with epoch {header.epoch}; ours is {mine.epoch}",
+                    where=f"{where}, offset {offset}",
+                    remedy="run one source for each stream; `replicator resume` lets this one take it over again",
+                )
+    finally:
+        consumer.close()
 
 
 def _until_end(consumer: RecordConsumer, end: int | None = None) -> list[tuple[int, bytes]]:

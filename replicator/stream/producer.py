@@ -1,7 +1,7 @@
 """Writes a stream's records: in order, each acknowledged by every in-sync replica, one writer at a time.
 
 kafka-python keeps order and drops duplicates (idempotence); the rest is checked here. Offsets of acknowledged records must
-follow each other without a hole: another record in between means that another source writes this stream.
+follow each other without a hole: a record in between means that another source writes, or lately wrote, this stream.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from kafka.errors import KafkaError
 
-from ..errors import FencedError, KafkaFailure
+from ..errors import HistoryLostError, KafkaFailure
 from .client import kafka_failure, kafka_place, producer_client
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class RecordProducer:
         self._sent: deque[Sent] = deque()
         self._in_flight = 0
         self._offset = -1
+        self._look: Callable[[int, int], None] | None = None
         self._control: Any = None
         self._producer = producer_client(
             stream.kafka,
@@ -114,9 +115,11 @@ class RecordProducer:
             )
         return done
 
-    def expect(self, offset: int) -> None:
-        """The next record's offset must be behind this one."""
+    def expect(self, offset: int, look: Callable[[int, int], None]) -> None:
+        """The next record's offset must be the one behind ``offset``. Where others stand in between, ``look`` is called with
+        the first and the last of them: it raises FencedError unless they mean nothing."""
         self._offset = offset
+        self._look = look
 
     def remember(self, record: ControlRecord) -> None:
         """Write the control record; checks the one before. Raises KafkaFailure."""
@@ -151,12 +154,16 @@ class RecordProducer:
         if future.failed():
             raise kafka_failure(future.exception, "a record was not acknowledged", self._where) from future.exception
         offset = int(future.value.offset)
-        if offset >= 0 and self._offset >= 0 and offset != self._offset + 1:
-            raise FencedError(
-                f"another source writes this stream: offset {offset} follows {self._offset}",
+        expected = self._offset + 1
+        if offset < 0:  # a duplicate that the broker had dropped: the next one tells
+            offset = expected
+        elif self._look is not None and offset < expected:
+            raise HistoryLostError(
+                f"the record behind offset {self._offset} got offset {offset}: the topic was made anew",
                 where=self._where,
-                remedy="run one source for each stream; this one looks again who has taken it over",
-                retry=True,
+                remedy="restore the topic; or load the target anew and start the stream anew (docs/WHAT-IF.md)",
             )
-        self._offset = offset if offset >= 0 else self._offset + 1
-        return self._offset
+        elif self._look is not None and offset > expected:
+            self._look(expected, offset - 1)
+        self._offset = offset
+        return offset

@@ -18,7 +18,6 @@ from replicator.source.records import Sealed
 from replicator.source.statements import Statements
 from replicator.stream.reader import Item, LargeBegin, LargeEnd, LargePart, RecordEnd, StreamReader, Txn
 from replicator.stream.wire import Event, Kind, RecordHeader, pack_body, pack_record, read_events
-
 from tests.harness import execute
 
 STREAM = StreamId("test", "east", "west")

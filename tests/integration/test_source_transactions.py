@@ -8,7 +8,6 @@ from dev import DatabaseServer
 from replicator.errors import SourceError
 from replicator.filter import TableFilter
 from replicator.gtid import parse_position
-
 from tests.harness import execute
 from tests.integration.source_reading import position, read
 
