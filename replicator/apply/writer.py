@@ -36,6 +36,7 @@ _TRY_AGAIN = frozenset({1205, 1213, 1020, 3101, 3572})
 """Lock wait timeout, deadlock, changed since read (MariaDB), group replication rollback, nowait."""
 _CONNECTION = frozenset({1040, 1053, 1152, 1158, 1159, 1160, 1161, 1290, 1317, 1836, 1927, 2006, 2013, 3024, 1021, 1041})
 """The server is going down, read-only, full, or dropped the connection or statement: nothing wrong with the data."""
+_NOT_TRANSACTIONAL = 1785  # MySQL's refusal of a non-transactional table in a GTID transaction
 _STALE = frozenset({1054, 1136, 1146, 1051, 1049, 1110, 1072})
 """The target's table is not as we remember it."""
 
@@ -347,6 +348,12 @@ class Writer:
             raise RetryBatch(f"a batch met a lock: {error.message}", where=error.where) from error
         if error.errno in _CONNECTION:
             raise error
+        if error.errno == _NOT_TRANSACTIONAL:
+            raise ApplyError(
+                "a table of the target is not transactional, so its rows cannot be written together with the checkpoint",
+                where=error.where,
+                remedy="ALTER TABLE … ENGINE=InnoDB at the target, or exclude the table; then `replicator resume`",
+            ) from error
         if error.errno in _STALE:
             self._plans.forget()
 
