@@ -25,7 +25,7 @@ from .marks import Marks
 from .origin import Origin
 from .pulse import Pulse
 from .records import Sealed
-from .reshape import reshape
+from .reshape import Reshaped, reshape
 from .statements import Statements
 from .takeover import take_over
 
@@ -116,7 +116,7 @@ class Source:
             statements=statements,
             marks=marks,
             direct=stream.direct,
-            reshape=lambda schema, table, body: reshape(body, facts.flavor, stream.mapping),
+            reshape=self._reshape,
         )
         return Assembler(
             rules,
@@ -127,6 +127,10 @@ class Source:
             emit=self._emit,
             where=f"site {stream.origin.name}",
         )
+
+    def _reshape(self, schema: str, table: str, body: bytes) -> Reshaped | None:
+        mapping = self._stream.mapping
+        return reshape(body, self._flavor, mapping) if mapping.changes_rows(schema, table) else None
 
     def run(self) -> None:
         """The main loop."""

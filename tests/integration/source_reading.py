@@ -119,7 +119,7 @@ def read(
 
 def caught_up(assembler: Assembler) -> bool:
     """Whether nothing is read again any more."""
-    return assembler._behind is None
+    return not assembler.rereading
 
 
 def taken_apart(flavor: str, sealed: list[Sealed], assembler: Assembler, sequence: int = 0) -> Reading:
