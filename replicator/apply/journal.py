@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from conflict.types import Decision, Row
+from conflict.types import Action, Decision, Row
 
 from .. import meta
 from ..context import now_us
@@ -58,9 +58,14 @@ class Journal:
             "commit_time_us": txn.commit_time_us,
         }
         literals = ",".join([sql_text(v) for v in values.values()])
-        same = " AND ".join([f"{n}={sql_text(values[n])}" for n in ("flow", "stream", "sequence", "decision", "row_key")])
-        once = f" FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {meta.CONFLICT_LOG} WHERE {same} AND decision='halt')"
-        return f"INSERT INTO {meta.CONFLICT_LOG} ({','.join(values)}) SELECT {literals}{once}".encode()
+        insert = f"INSERT INTO {meta.CONFLICT_LOG} ({','.join(values)})"
+        if record.decision is not Action.HALT:
+            return f"{insert} VALUES ({literals})".encode()
+        # A halt is met again at every try until somebody mends it. Few rows are of one table and key, so looking is cheap.
+        names = ("table_name", "row_key", "flow", "stream", "sequence", "decision")
+        same = " AND ".join([f"{name}={sql_text(values[name])}" for name in names])
+        once = f"NOT EXISTS (SELECT 1 FROM {meta.CONFLICT_LOG} WHERE {same})"
+        return f"{insert} SELECT {literals} FROM DUAL WHERE {once}".encode()
 
 
 def row_key(shape: Shape, row: Row) -> str:

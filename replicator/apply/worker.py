@@ -41,6 +41,7 @@ _IDLE_POLL_MS = 200
 _PAUSE_S = 0.5
 _SAVE_POSITION_S = 30
 _LOCK_WAIT_S = 2
+_BATCH_ROWS_MIN = 50
 
 
 def run_applier(stream: StreamConfig, worker: Worker) -> None:
@@ -99,6 +100,7 @@ class Applier:
         self._gathered: Gathered | None = None
         self._large: LargeTransaction | None = None
         self._saved_us = now_us()
+        self._batch_rows = stream.apply.batch_rows
         self._skip_gtid = ""
         self._report_start()
 
@@ -176,7 +178,7 @@ class Applier:
         batch.bytes += len(txn.events)
         batch.checkpoint = checkpoint
         batch.origin_time_us = txn.commit_time_us
-        if batch.planner.rows >= self._stream.apply.batch_rows or batch.bytes >= self._stream.apply.batch_bytes:
+        if batch.planner.rows >= self._batch_rows or batch.bytes >= self._stream.apply.batch_bytes:
             self._flush()
 
     def _flush_before(self) -> None:
@@ -302,6 +304,9 @@ class Applier:
             self._reporter.count("rows_applied", batch.planner.rows)
             self._reporter.count("transactions_applied", len(batch.txns))
             self._reporter.count("batches")
+            # Change by change, a full batch would hold its locks for seconds: while there are conflicts, batches are small.
+            wanted = self._batch_rows // 4 if batch.looked_closer else self._batch_rows * 2
+            self._batch_rows = min(max(wanted, _BATCH_ROWS_MIN), self._stream.apply.batch_rows)
         self._applied(batch.checkpoint, batch.origin_time_us)
 
     def _applied(self, checkpoint: Checkpoint, origin_time_us: int) -> None:

@@ -73,6 +73,8 @@ class Batch:
     """False: nothing to write, only a position that moved on."""
     footprint: Footprint = field(default_factory=Footprint)
     disrupted: bool = False
+    looked_closer: bool = False
+    """It did not fit as planned, and was written in smaller parts."""
 
     def depends_on(self, other: Batch) -> bool:
         """Whether this batch must not start before the other is committed."""
@@ -191,10 +193,12 @@ class Writer:
         except (_Mismatch, ServerError) as error:
             self._judge(error)
             disrupt()
+            batch.looked_closer = True
             self._reporter.count("fallbacks")
             self._run(self._opening(batch.checkpoint))
             self._split(batch.txns)
         if held:
+            batch.looked_closer = True
             disrupt()
             for txn in batch.txns:
                 self._resolve(txn)
