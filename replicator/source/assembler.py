@@ -167,18 +167,24 @@ class Assembler(Transactions):
                 pieces, self._long = self._long, []
                 if pieces[0][:1] != b"\0":
                     self._refuse(b"".join(pieces))
-                pieces[0] = pieces[0][1:]
-                self._long_event(b"".join(pieces))
+                self._long_event(pieces)
             return stop
         if buf[at + 4]:
             self._refuse(buf[at + 4 : stop])
         return at
 
-    def _long_event(self, event: bytes) -> None:
+    def _long_event(self, pieces: list[bytes]) -> None:
+        """One event from its pieces, the status byte in front; keeps few copies, for it may be as large as a row can be."""
+        pieces[0] = pieces[0][1:]
         if self._checksum:
-            if zlib.crc32(event) != _CRC_RESIDUE:
-                self._damaged(event)
-            event = event[:-4]
+            crc = 0
+            for piece in pieces:
+                crc = zlib.crc32(piece, crc)
+            if crc != _CRC_RESIDUE:
+                self._damaged(pieces[0])
+            pieces[-2:] = [pieces[-2], pieces[-1][:-4]] if len(pieces[-1]) >= 4 else [(pieces[-2] + pieces[-1])[:-4]]
+        event = b"".join(pieces)
+        pieces.clear()
         self._take(event[4], event)
 
     def _refuse(self, payload: bytes) -> NoReturn:

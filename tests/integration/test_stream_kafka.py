@@ -1,0 +1,166 @@
+"""The stream's topics, consumer and acknowledgements on a real broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+
+from replicator.config import StreamConfig
+from replicator.errors import HistoryLostError, KafkaFailure, StreamError
+from replicator.stream.acks import Ack, AckPublisher, AckReader
+from replicator.stream.consumer import RecordConsumer
+from replicator.stream.producer import RecordProducer
+from replicator.stream.topics import check_topics, ensure_topics
+from tests.harness import Farm
+from tests.integration.source_running import await_, stream_config
+
+pytestmark = pytest.mark.servers
+
+
+class Nowhere:
+    """A site's database that is never asked."""
+
+    host, port, user, password = "127.0.0.1", 1, "nobody", "none"
+
+
+@pytest.fixture
+def make(farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StreamConfig]:
+    monkeypatch.setenv("TEST_PASSWORD", "none")
+    return lambda **pair: stream_config(Nowhere(), farm.kafka(), tmp_path, **pair)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def admin(farm: Farm) -> Iterator[KafkaAdminClient]:
+    client = KafkaAdminClient(bootstrap_servers=farm.kafka().bootstrap)
+    yield client
+    client.close()
+
+
+def produce(farm: Farm, topic: str, *values: bytes) -> None:
+    producer = KafkaProducer(bootstrap_servers=farm.kafka().bootstrap, acks="all", enable_idempotence=True)
+    for value in values:
+        producer.send(topic, value=value, partition=0).get(10)
+    producer.close()
+
+
+def test_topics_are_made_with_what_keeps_data(make: Any, admin: KafkaAdminClient) -> None:
+    """One partition each; the transactions' topic kept by age, the others compacted; large records fit."""
+    stream = make(source={"record_bytes": 4 << 20})
+    assert ensure_topics(stream)
+    assert not ensure_topics(stream)
+    assert check_topics(stream) == []
+    topics = {t["name"]: t for t in admin.describe_topics([stream.id.topic, stream.id.ack_topic, stream.id.control_topic])}
+    assert {len(t["partitions"]) for t in topics.values()} == {1}
+    producer = RecordProducer(stream)
+    producer.send(bytes(4 << 20), "large")
+    assert [token for token, _ in producer.drain(10)] == ["large"]
+    producer.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "partitions", "words"),
+    [
+        ({"cleanup.policy": "compact"}, 1, "cleanup.policy=compact"),
+        ({"retention.ms": "3600000"}, 1, "retention.ms=3600000"),
+        ({"retention.bytes": "1000"}, 1, "retention.bytes=1000"),
+        ({"max.message.bytes": "100000"}, 1, "max.message.bytes=100000"),
+        ({"unclean.leader.election.enable": "true"}, 1, "unclean.leader.election"),
+        ({}, 2, "2 partitions"),
+    ],
+)
+def test_a_topic_that_would_lose_data_is_refused(
+    make: Any, admin: KafkaAdminClient, settings: dict[str, str], partitions: int, words: str
+) -> None:
+    """One that exists is checked, never changed; the error names the setting."""
+    stream = make()
+    safe = {"retention.ms": "-1", "max.message.bytes": "2000000"}
+    admin.create_topics(
+        {stream.id.topic: {"num_partitions": partitions, "configs": {**safe, **settings}}}, wait_for_metadata=True
+    )
+    with pytest.raises(StreamError, match=words):
+        ensure_topics(stream)
+    assert any(words in problem for problem in check_topics(stream))
+
+
+def test_records_are_read_from_any_offset(make: Any, farm: Farm) -> None:
+    """By hand: committed offsets play no part."""
+    stream = make()
+    ensure_topics(stream)
+    produce(farm, stream.id.topic, b"a", b"b", b"c")
+    consumer = RecordConsumer(stream)
+    consumer.assign(1)
+    found: list[tuple[int, bytes]] = []
+    await_("two records", lambda: bool(found.extend(consumer.poll(200))) or len(found) == 2)
+    assert found == [(1, b"b"), (2, b"c")]
+    assert consumer.end_offset() == consumer.next_offset == 3
+    consumer.close()
+
+
+def test_a_topic_that_is_not_there_yet_is_waited_for_only_by_a_new_applier(make: Any) -> None:
+    """Without an offset another try may help; with one the topic was lost."""
+    stream = make()
+    consumer = RecordConsumer(stream)
+    with pytest.raises(KafkaFailure, match="does not exist yet"):
+        consumer.assign(None)
+    with pytest.raises(HistoryLostError):
+        consumer.assign(7)
+    consumer.close()
+
+
+def test_a_topic_that_is_shorter_than_what_was_read_is_lost(make: Any, farm: Farm) -> None:
+    """An offset behind the end says that records went missing."""
+    stream = make()
+    ensure_topics(stream)
+    produce(farm, stream.id.topic, b"a")
+    consumer = RecordConsumer(stream)
+    with pytest.raises(HistoryLostError, match="ends at offset 1"):
+        consumer.assign(5)
+    consumer.close()
+
+
+def test_a_topic_that_is_made_anew_while_it_is_read_is_noticed(
+    make: Any, admin: KafkaAdminClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence alone would look like an idle origin."""
+    monkeypatch.setattr("replicator.stream.consumer._SILENCE_S", 0.2)
+    stream = make()
+    ensure_topics(stream)
+    consumer = RecordConsumer(stream)
+    consumer.assign(None)
+    assert consumer.poll(100) == []
+    admin.delete_topics([stream.id.topic])
+    await_("deleted", lambda: admin.describe_topics([stream.id.topic])[0]["error_code"] == 3)
+    ensure_topics(stream)
+
+    def noticed() -> bool:
+        try:
+            consumer.poll(100)
+        except HistoryLostError:
+            return True
+        return False
+
+    await_("noticed", noticed)
+    consumer.close()
+
+
+def test_the_newest_acknowledgement_counts(make: Any) -> None:
+    """Whoever asks gets it, at once or when it comes; before the first one there is none."""
+    stream = make()
+    reader = AckReader(stream)
+    assert reader.latest() is None
+    publisher = AckPublisher(stream)
+    for n in range(1, 200):
+        publisher.publish(Ack("s", 1, n, f"g{n}", "p", n, n))
+    publisher.flush()
+    late = AckReader(stream)
+    for r in (late, reader):
+        await_("the newest", lambda r=r: (ack := r.latest(0.5)) is not None and ack.sequence == 199)  # type: ignore[misc]
+    publisher.publish(Ack("s", 1, 200, "g", "p", 1, 1))
+    ack = late.latest(10)
+    assert ack is not None and ack.sequence == 200
+    for each in (reader, late, publisher):
+        each.close()
