@@ -120,7 +120,7 @@ class Pipeline:
         if not self._queue:
             return False
         batch = self._queue[0]
-        return not any(batch.depends_on(other) for other in self._running.values())
+        return not any(other.looked_closer or batch.depends_on(other) for other in self._running.values())
 
     def _write(self, writer: Writer, batch: Batch) -> None:
         """Write, wait for the turn, commit."""

@@ -17,6 +17,7 @@ from ..row.decode import decoder
 from ..row.select import select_expr
 from ..row.tablemap import parse_table_map
 from ..row.types import Column, TableMap, Type
+from .fit import fit_to_target
 from .target import TargetTable
 
 __all__ = ["Image", "TablePlan", "make_plan"]
@@ -77,19 +78,19 @@ class TablePlan:
 
     def where_keys(self, keys: Sequence[Any]) -> bytes:
         """``key IN (…)`` for the keys that ``key`` gave."""
-        columns = self.key_columns
+        columns, flavor = self.key_columns, self.target.flavor
         if len(columns) == 1:
             column = columns[0]
-            return b"%b IN (%b)" % (quote(column.name), b",".join([key_literal(column, k) for k in keys]))
+            return b"%b IN (%b)" % (quote(column.name), b",".join([key_literal(column, k, flavor) for k in keys]))
         names = b",".join([quote(c.name) for c in columns])
-        rows = [b"(%b)" % b",".join([key_literal(c, v) for c, v in zip(columns, k, strict=True)]) for k in keys]
+        rows = [b"(%b)" % b",".join([key_literal(c, v, flavor) for c, v in zip(columns, k, strict=True)]) for k in keys]
         return b"(%b) IN (%b)" % (names, b",".join(rows))
 
     def where_ordinals(self, ordinals: Sequence[int], image: Image) -> bytes:
         """``a=1 AND b='x'`` for some columns of a literal image."""
         columns = self.map.columns
         return b" AND ".join(
-            [b"%b=%b" % (quote(self.target_name(i)), key_literal(columns[i], image[i])) for i in ordinals]
+            [b"%b=%b" % (quote(self.target_name(i)), key_literal(columns[i], image[i], self.target.flavor)) for i in ordinals]
         )
 
     def where_row(self, texts: Image) -> bytes:
@@ -149,7 +150,7 @@ class TablePlan:
 
 def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool) -> TablePlan:
     """Make the plan; raises ApplyError where the target cannot take every column."""
-    table_map = parse_table_map(body, flavor)
+    table_map = fit_to_target(parse_table_map(body, flavor), target)
     columns = table_map.columns
     ordinals: dict[str, int] = {}
     written: list[int] = []

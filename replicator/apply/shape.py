@@ -65,9 +65,10 @@ class Shape:
     def where_row_key(self, row: Row) -> bytes:
         """``key=…`` of a row given as values."""
         parts = []
+        flavor = self.plan.target.flavor
         for at in self._key:
             column = self._columns[at]
-            parts.append(b"%b=%b" % (quote(column.name), key_literal(column, literal_of_value(column, row[at]))))
+            parts.append(b"%b=%b" % (quote(column.name), key_literal(column, literal_of_value(column, row[at]), flavor)))
         return b" AND ".join(parts)
 
     def literals(self, change: Change, row_change: RowChange, row: Row) -> Image:

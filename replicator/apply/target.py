@@ -13,7 +13,8 @@ from typing import Any
 import pymysql
 
 from ..errors import DatabaseError
-from ..model import qualified
+from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL, qualified
+from ..sql.guard import is_guarded
 
 __all__ = ["ForeignKey", "TargetColumn", "TargetTable", "Targets"]
 
@@ -59,7 +60,11 @@ class TargetTable:
     """A unique key without NULLs, for tables without a primary key; () if there is none."""
     parents: tuple[ForeignKey, ...]
     children: tuple[ForeignKey, ...]
+    triggers: tuple[str, ...] = ()
+    """Names of triggers that are not guarded: they would act on replicated rows, whose effects arrive by themselves."""
     engine: str = ""
+    flavor: str = FLAVOR_MYSQL
+    """Of the target's server."""
 
     @property
     def quoted(self) -> str:
@@ -84,6 +89,7 @@ class Targets:
         self._settings = settings
         self._site = site
         self._connection: Any = None
+        self._flavor = FLAVOR_MYSQL
         self._tables: dict[tuple[str, str], TargetTable | None] = {}
         self.version = 0
         """Rises with every ``forget``; plans made with an older one are stale."""
@@ -117,8 +123,26 @@ class Targets:
         engine = self._query(
             "SELECT engine FROM information_schema.tables WHERE table_schema=%s AND table_name=%s", schema, table
         )
+        triggers = self._query(
+            "SELECT trigger_name, action_statement FROM information_schema.triggers"
+            " WHERE event_object_schema=%s AND event_object_table=%s",
+            schema,
+            table,
+        )
+        unguarded = tuple([str(name) for name, body in triggers if not is_guarded(_bytes(body))])
         return TargetTable(
-            schema, table, columns, primary, tuple(unique), opaque, not_null, parents, children, str(engine[0][0] or "")
+            schema,
+            table,
+            columns,
+            primary,
+            tuple(unique),
+            opaque,
+            not_null,
+            parents,
+            children,
+            unguarded,
+            str(engine[0][0] or "") if engine else "",
+            self._flavor,
         )
 
     def _columns(self, schema: str, table: str) -> tuple[TargetColumn, ...]:
@@ -184,8 +208,10 @@ class Targets:
                     self._connection = pymysql.connect(
                         **{"connect_timeout": 10, "read_timeout": 60, **self._settings}, charset="utf8mb4", autocommit=True
                     )
+                    mariadb = "mariadb" in self._connection.get_server_info().lower()
+                    self._flavor = FLAVOR_MARIADB if mariadb else FLAVOR_MYSQL
                     with self._connection.cursor() as cursor:
-                        if "mariadb" not in self._connection.get_server_info().lower():
+                        if not mariadb:
                             cursor.execute("SET SESSION information_schema_stats_expiry=0")
                 with self._connection.cursor() as cursor:
                     cursor.execute(query, values)
@@ -199,6 +225,10 @@ class Targets:
                         remedy="check that the target's database runs and that the user may SELECT on the replicated tables",
                     ) from error
         raise AssertionError("unreachable")
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def _group_foreign_keys(rows: list[tuple[Any, ...]]) -> tuple[ForeignKey, ...]:

@@ -162,6 +162,7 @@ class Applier:
             self._flush()
             self._pipeline.drain()
             self._ddl.apply(txn, checkpoint)
+            self._checkpoint = checkpoint
             self._applied(checkpoint, txn.commit_time_us)
             return
         batch = self._batch

@@ -136,6 +136,13 @@ class Plans:
                 remedy="create the table at the target as it is at the origin (or exclude it from the pair), then "
                 "`replicator resume`",
             )
+        if target.triggers:
+            raise ApplyError(
+                f"the target's table {target.quoted} has triggers that would act twice: {', '.join(target.triggers)}",
+                where=f"site {self._stream.target.name}",
+                remedy="their effects arrive by themselves: drop them at the target, or guard them (docs/DDL.md); then "
+                "`replicator resume`",
+            )
         return make_plan(body, self.flavor, target, full=self._full(table_map))
 
     def _full(self, table_map: TableMap) -> bool:
