@@ -1,0 +1,100 @@
+"""A pair that writes at both sites: nothing circulates, and both end equal."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from dev import DatabaseServer
+from tests.faults.hot_rows import CONFLICTS, HotRows, create_tables, shipped
+from tests.harness import Pair, Pairs, execute
+
+pytestmark = pytest.mark.servers
+
+
+def both_ways(pairs: Pairs, flavor: str, **options: object) -> Pair:
+    """A running pair that writes at both sites."""
+    return pairs(flavor, flavor, mode="bidirectional", options={"conflicts": CONFLICTS, **options})
+
+
+def settle(pair: Pair) -> None:
+    """Everything written so far has arrived at the other side, and what that caused too."""
+    for back in (False, True, False):
+        pair.settle(back=back)
+
+
+def counter(pair: Pair, site: str, name: str) -> float:
+    """A counter of the site's applier."""
+    (applier,) = [w for w in pair.workers(site) if w["role"] == "applier"]
+    return float(applier["counters"].get(name, 0))
+
+
+def test_nothing_echoes(pairs: Pairs, flavor: str) -> None:
+    """Each topic holds what its site's own clients did, once: under load, DDL, a large transaction, restarts."""
+    pair = both_ways(pairs, flavor, source={"record_bytes": 65536}, apply={"batch_bytes": 100_000})
+    create_tables(pair.origin, pair.name, 50, ["stock"])
+    pair.start()
+    settle(pair)
+    before = shipped(pair), shipped(pair, back=True)
+    filler = "(" + " UNION ALL ".join(["SELECT 1 AS x"] * 20) + ")"
+    large = f"SELECT {{}}, REPEAT('x', 100) FROM {filler} a, {filler} b, {filler} c"
+    with (
+        HotRows(pair.origin, pair.name, rows=50, tables=["stock"], writers=2, seed=1) as east,
+        HotRows(pair.target, pair.name, rows=50, tables=["stock"], writers=2, seed=2) as west,
+    ):
+        execute(pair.origin, f"CREATE TABLE {pair.name}.east_made (id INT PRIMARY KEY AUTO_INCREMENT, site INT, t TEXT)")
+        execute(pair.target, f"CREATE TABLE {pair.name}.west_made (id INT PRIMARY KEY AUTO_INCREMENT, site INT, t TEXT)")
+        execute(pair.origin, f"ALTER TABLE {pair.name}.stock ADD COLUMN more INT NOT NULL DEFAULT 5")
+        execute(pair.origin, f"INSERT INTO {pair.name}.east_made (site, t) {large.format(1)}")
+        execute(pair.target, f"INSERT INTO {pair.name}.west_made (site, t) {large.format(2)}")
+        for site in ("east", "west"):
+            pair.restart(site)
+        pair.kill_daemon("west")
+        pair.start("west")
+    settle(pair)
+    forth, back = shipped(pair), shipped(pair, back=True)
+    assert forth["stock"] - before[0]["stock"] == east.committed["stock"] > 20
+    assert back["stock"] - before[1]["stock"] == west.committed["stock"] > 20
+    assert (forth["east_made"], back["east_made"]) == (1, 0)
+    assert (forth["west_made"], back["west_made"]) == (0, 1)
+    assert pair.differences() == []
+    assert sum_of(pair.origin, pair.name) == sum_of(pair.target, pair.name) == east.added + west.added
+
+
+def sum_of(server: DatabaseServer, schema: str) -> int:
+    """All of ``stock``."""
+    return int(execute(server, f"SELECT SUM(n) FROM {schema}.stock")[0][0])
+
+
+def converge(pair: Pair, *, rows: int, seconds: float, writers: int, kills: int, tables: list[str], seed: int) -> None:
+    """Write at both sites on the same rows, kill workers meanwhile: both end equal, sums are exact, nothing circulates."""
+    create_tables(pair.origin, pair.name, rows, tables)
+    pair.start()
+    settle(pair)
+    before = shipped(pair), shipped(pair, back=True)
+    rnd = random.Random(seed)
+    settings = {"rows": rows, "tables": tables, "writers": writers}
+    with (
+        HotRows(pair.origin, pair.name, seed=2 * seed, **settings) as east,  # type: ignore[arg-type]
+        HotRows(pair.target, pair.name, seed=2 * seed + 1, **settings) as west,  # type: ignore[arg-type]
+    ):
+        for _ in range(kills):
+            time.sleep(seconds / (kills + 1))
+            pair.kill(rnd.choice(("east", "west")), rnd.choice(("source", "applier")))
+        time.sleep(seconds / (kills + 1))
+    settle(pair)
+    assert pair.differences() == [], f"seed {seed}"
+    after = shipped(pair), shipped(pair, back=True)
+    for table in tables:
+        assert after[0][table] - before[0][table] == east.committed[table] > 5
+        assert after[1][table] - before[1][table] == west.committed[table] > 5
+    if "stock" in tables:
+        assert sum_of(pair.origin, pair.name) == east.added + west.added
+    assert execute(pair.origin, f"SELECT COUNT(*) FROM replicator.conflict_log WHERE flow LIKE '{pair.name}.%'")[0][0] > 0
+
+
+def test_both_sites_end_equal(pairs: Pairs, flavor: str) -> None:
+    """By timestamp column and by difference, with kills."""
+    converge(both_ways(pairs, flavor), rows=40, seconds=6, writers=2, kills=2, tables=["item", "stock"], seed=int(time.time()))
