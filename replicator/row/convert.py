@@ -93,7 +93,7 @@ def literal_of_text(column: Column, text: bytes | None) -> bytes:
         return text
     if (kind == Type.JSON and column.written_as != "text") or column.written_as == "json":
         return b"_utf8mb4" + quoted(text)
-    return quoted(text)
+    return b"_%b%b" % (column.introducer.encode(), quoted(text)) if column.introducer else quoted(text)
 
 
 def key_literal(column: Column, literal: bytes, flavor: str = FLAVOR_MYSQL) -> bytes:
@@ -106,7 +106,7 @@ def key_literal(column: Column, literal: bytes, flavor: str = FLAVOR_MYSQL) -> b
     """
     if column.type == Type.FLOAT and literal != NULL:
         return double_literal(*_SINGLE.unpack(_SINGLE.pack(float(literal.strip(b"'")))))
-    if literal == NULL or column.charset in (0, BINARY):
+    if literal == NULL or column.charset in (0, BINARY) or column.introducer:
         return literal
     numbered = column.type in (Type.ENUM, Type.SET)
     if numbered and flavor == FLAVOR_MARIADB:

@@ -175,7 +175,8 @@ def expression(column: Column, mode: Mode, v: str) -> str:
         raise DecodeError(f"a column of {column.type_name} cannot be carried yet", where=f"column {column.name}")
     if mode != "literal":
         return v
-    return f"b'_utf8mb4' + {_quoted(v)}" if column.written_as == "json" else _quoted(v)
+    introducer = "utf8mb4" if column.written_as == "json" else column.introducer
+    return f"b'_{introducer}' + {_quoted(v)}" if introducer else _quoted(v)
 
 
 def _number(mode: Mode, v: str) -> str:

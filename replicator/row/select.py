@@ -27,4 +27,6 @@ def select_expr(column: Column, quoted_name: str) -> str:
         return f"CAST({quoted_name} AS UNSIGNED)"
     if kind == Type.STRING and column.charset == BINARY and column.length in _ADDRESS_BYTES:
         return f"CAST({quoted_name} AS BINARY({column.length}))"
+    if column.introducer:
+        return f"CONVERT({quoted_name} USING {column.introducer})"
     return quoted_name

@@ -57,6 +57,7 @@ class Column:
     the width of BIT. ``charset`` is a collation id: 63 for binary strings, 0 where the type has none. ``members`` are the
     labels of ENUM and SET in that character set. ``geometry`` is the geometry type's number, ``dimensions`` VECTOR's.
     ``written_as`` is ``json`` or ``text`` where the target's column is that and the origin's is the other: see ``for_target``.
+    ``introducer`` is the origin's character set where the target's column has another: the server converts.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Column:
     bits: int = 0
     dimensions: int = 0
     written_as: str = ""
+    introducer: str = ""
 
     @property
     def is_text(self) -> bool:

@@ -1,0 +1,137 @@
+"""Whether the target's columns can hold the origin's values unchanged, and how values are written where they differ. Pure.
+
+A column of the target may be wider, or of another character set: text is then written with an introducer naming the origin's
+set, and the server converts it. What would change values without an error (fewer fraction digits, another order of ENUM labels)
+is refused. What the server itself refuses in strict mode (a number or a text too large) is left to it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ..errors import ApplyError
+from ..row.charsets import BINARY, charset_name
+from ..row.types import Column, TableMap, Type
+from .target import TargetColumn, TargetTable
+
+__all__ = ["fit_to_target"]
+
+_ALIASES = {"utf8": "utf8mb3"}
+_CODECS = {
+    "ascii": "ascii",
+    "big5": "big5",
+    "cp1250": "cp1250",
+    "cp1251": "cp1251",
+    "cp932": "cp932",
+    "euckr": "euc_kr",
+    "gb18030": "gb18030",
+    "gb2312": "gb2312",
+    "gbk": "gbk",
+    "greek": "iso8859_7",
+    "latin1": "cp1252",
+    "latin2": "iso8859_2",
+    "sjis": "shift_jis",
+    "ucs2": "utf_16_be",
+    "ujis": "euc_jp",
+    "utf16": "utf_16_be",
+    "utf16le": "utf_16_le",
+    "utf32": "utf_32_be",
+    "utf8mb3": "utf_8",
+    "utf8mb4": "utf_8",
+}
+_LABEL = re.compile(r"'((?:[^']|'')*)'")
+_FRACTION = re.compile(r"\((\d+)\)")
+_SCALE = re.compile(r"\((\d+)(?:,(\d+))?\)")
+_ROUNDING = {
+    Type.FLOAT: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"}),
+    Type.DOUBLE: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float"}),
+    Type.DATETIME: frozenset({"date", "time", "year"}),
+    Type.TIMESTAMP: frozenset({"date", "time", "year"}),
+    Type.DECIMAL: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "float", "double"}),
+    Type.VARCHAR: frozenset({"char", "binary"}),
+    Type.VAR_STRING: frozenset({"char", "binary"}),
+}
+"""Types that would take a value of the origin's only changed, and say nothing."""
+_TEMPORAL = frozenset({"datetime", "timestamp", "time"})
+
+
+def fit_to_target(table_map: TableMap, target: TargetTable) -> TableMap:
+    """The map to decode with for this target. Raises ApplyError naming the first column that cannot hold the values."""
+    types: dict[str, str] = {}
+    columns: list[Column] = []
+    for column in table_map.columns:
+        there = target.column(column.name)
+        if there is not None and not there.generated:
+            types[column.name] = _data_type(there)
+            _check(column, there, f"table {target.schema}.{target.name}, column {column.name}")
+            column = _introduced(column, there)
+        columns.append(column)
+    return replace(table_map, columns=tuple(columns)).for_target(types)
+
+
+def _data_type(there: TargetColumn) -> str:
+    return re.split(r"[ (]", there.type.lower(), maxsplit=1)[0]
+
+
+def _check(column: Column, there: TargetColumn, where: str) -> None:
+    data_type = _data_type(there)
+    if column.type in (Type.ENUM, Type.SET):
+        _check_labels(column, there, data_type, where)
+        return
+    if data_type in _ROUNDING.get(Type(column.type), ()):
+        raise _narrower(column, there, where)
+    if column.type in (Type.DATETIME, Type.TIMESTAMP, Type.TIME) and data_type in _TEMPORAL:
+        digits = _FRACTION.search(there.type)
+        if (int(digits[1]) if digits else 0) < column.decimals:
+            raise _narrower(column, there, where)
+    if column.type == Type.DECIMAL and data_type == "decimal":
+        scale = _SCALE.search(there.type)
+        if (int(scale[2] or 0) if scale else 0) < column.decimals:
+            raise _narrower(column, there, where)
+
+
+def _narrower(column: Column, there: TargetColumn, where: str) -> ApplyError:
+    return ApplyError(
+        f"the target's column is {there.type}, which would round or cut the origin's {column.type_name} without an error",
+        where=where,
+        remedy="give the target's column the origin's type (or a wider one), then `replicator resume`",
+    )
+
+
+def _check_labels(column: Column, there: TargetColumn, data_type: str, where: str) -> None:
+    """Values are written by number: the labels behind the numbers must be the same; more at the end do no harm."""
+    labels = [label.replace("''", "'") for label in _LABEL.findall(there.type)] if data_type in ("enum", "set") else []
+    codec = _CODECS.get(charset_name(column.charset) or "")
+    same = data_type == column.type_name.lower() and len(labels) >= len(column.members)
+    for member, label in zip(column.members, labels, strict=False):
+        same = same and _same_label(member, label, codec)
+    if not same:
+        raise ApplyError(
+            f"the target's column is {data_type} with other members than the origin's {column.type_name}",
+            where=where,
+            remedy="give the target's column the origin's members in the same order, then `replicator resume`",
+        )
+
+
+def _same_label(member: bytes, label: str, codec: str | None) -> bool:
+    """Whether they are the same; True where it cannot be told: letters that this library knows differently, or escapes."""
+    if codec is None:
+        return True
+    try:
+        text = member.decode(codec)
+    except UnicodeDecodeError:
+        return True
+    if "\\" in label or "?" in label or not text.isprintable():
+        return True
+    return text.rstrip(" ") == label.rstrip(" ")
+
+
+def _introduced(column: Column, there: TargetColumn) -> Column:
+    if column.charset in (0, BINARY) or not column.is_text or not there.charset:
+        return column
+    own = charset_name(column.charset)
+    at_target = there.charset.lower()
+    if own is None or own == _ALIASES.get(at_target, at_target) or at_target == "binary":
+        return column
+    return replace(column, introducer=own)

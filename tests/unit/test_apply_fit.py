@@ -1,0 +1,90 @@
+"""A target's columns hold the origin's values unchanged, or the plan is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from replicator.apply.fit import fit_to_target
+from replicator.apply.target import TargetColumn, TargetTable
+from replicator.errors import ApplyError
+from replicator.row.convert import key_literal, literal_of_text
+from replicator.row.select import select_expr
+from replicator.row.types import Column, TableMap, Type
+
+_LATIN1, _UTF8MB4 = 8, 45
+
+
+def _fit(column: Column, kind: str, charset: str = "") -> Column:
+    there = TargetColumn(
+        name=column.name, type=kind, generated=False, nullable=True, has_default=True, collation=charset and "x", charset=charset
+    )
+    target = TargetTable("d", "t", (there,), (), (), False, (), (), ())
+    return fit_to_target(TableMap("d", "t", (column,), (), (), "mysql"), target).columns[0]
+
+
+def _text(charset: int, kind: int = Type.VARCHAR) -> Column:
+    return Column("c", kind, nullable=True, charset=charset, length=100, length_bytes=1)
+
+
+def test_text_of_another_character_set_is_introduced() -> None:
+    """Literals, keys and reading all go through the origin's character set; NULL stays NULL."""
+    column = _fit(_text(_LATIN1), "varchar(100)", "utf8mb4")
+    literal = literal_of_text(column, b"\xe9")
+    assert literal == b"_latin1'\xe9'" == key_literal(column, literal)
+    assert literal_of_text(column, None) == b"NULL"
+    assert select_expr(column, "`c`") == "CONVERT(`c` USING latin1)"
+
+
+@pytest.mark.parametrize(("charset", "name"), [(_LATIN1, "latin1"), (_UTF8MB4, "utf8mb4"), (33, "utf8"), (33, "utf8mb3")])
+def test_text_of_the_same_character_set_is_written_raw(charset: int, name: str) -> None:
+    """Nothing is introduced, also where a server calls utf8mb3 by its old name."""
+    assert _fit(_text(charset), "varchar(100)", name) == _text(charset)
+
+
+def test_documents_become_text_where_the_target_has_text() -> None:
+    """MariaDB's JSON is text, and its text goes into MySQL as a document."""
+    assert _fit(Column("c", Type.JSON, nullable=True, length_bytes=4), "longtext", "utf8mb4").written_as == "text"
+    assert _fit(_text(_UTF8MB4, Type.BLOB), "json").written_as == "json"
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (Column("c", Type.DATETIME, nullable=True, decimals=6), "datetime(3)"),
+        (Column("c", Type.TIME, nullable=True, decimals=1), "time"),
+        (Column("c", Type.DATETIME, nullable=True), "date"),
+        (Column("c", Type.DECIMAL, nullable=True, precision=10, decimals=2), "decimal(10,1)"),
+        (Column("c", Type.DECIMAL, nullable=True, precision=10, decimals=2), "decimal(10,0) unsigned"),
+        (Column("c", Type.DOUBLE, nullable=True), "float"),
+        (Column("c", Type.FLOAT, nullable=True), "int(11)"),
+        (_text(_UTF8MB4), "char(100)"),
+        (Column("c", Type.ENUM, nullable=True, charset=_LATIN1, members=(b"a", b"\xe9"), length=1), "enum('é','a')"),
+        (Column("c", Type.ENUM, nullable=True, charset=_LATIN1, members=(b"a", b"b"), length=1), "enum('a')"),
+        (Column("c", Type.ENUM, nullable=True, charset=_LATIN1, members=(b"a",), length=1), "varchar(10)"),
+        (Column("c", Type.SET, nullable=True, charset=_LATIN1, members=(b"a",), length=1), "enum('a')"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_would_change_values_silently_is_refused(column: Column, kind: str) -> None:
+    """The error names the column and what to do."""
+    with pytest.raises(ApplyError, match="column") as raised:
+        _fit(column, kind)
+    assert "d.t, column c" in raised.value.where
+    assert "resume" in raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (Column("c", Type.DATETIME, nullable=True, decimals=3), "datetime(6)"),
+        (Column("c", Type.DECIMAL, nullable=True, precision=10, decimals=2), "decimal(20,4)"),
+        (Column("c", Type.FLOAT, nullable=True), "double"),
+        (Column("c", Type.LONG, nullable=True), "bigint(20)"),
+        (Column("c", Type.ENUM, nullable=True, charset=_LATIN1, members=(b"a", b"it's"), length=1), "enum('a','it''s','more')"),
+        (Column("c", Type.SET, nullable=True, charset=54, members=(b"\0a",), length=1), "set('a')"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_wider_columns_are_taken(column: Column, kind: str) -> None:
+    """A target may have room to spare."""
+    assert _fit(column, kind) == column
