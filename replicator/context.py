@@ -61,6 +61,7 @@ class Reporter:
         self.position = ""
         self.stages: dict[str, StageStatus] = {}
         self.counters: dict[str, float] = {}
+        self._lock = threading.Lock()
         self.gauges: dict[str, float] = {}
         self.error: ErrorReport | None = None
         self.changed = threading.Event()
@@ -96,7 +97,8 @@ class Reporter:
 
     def count(self, name: str, by: float = 1) -> None:
         """Raise a counter."""
-        self.counters[name] = self.counters.get(name, 0) + by
+        with self._lock:
+            self.counters[name] = self.counters.get(name, 0) + by
 
     def gauge(self, name: str, value: float) -> None:
         """Set a gauge."""

@@ -8,8 +8,10 @@ to write again behind it.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ..errors import DatabaseError, ReplicatorError
 from .writer import Batch, RetryBatch, Writer
@@ -30,12 +32,14 @@ class Pipeline:
         before_commit: Callable[[Batch], None],
         retry_limit: int,
         retried: Callable[[], None],
+        waited: Callable[[str, float], None],
     ) -> None:
         self._writers = writers
         self._committed = committed
         self._before_commit = before_commit
         self._retry_limit = retry_limit
         self._retried = retried
+        self._waited = waited
         self._lock = threading.Condition()
         self._queue: deque[Batch] = deque()
         self._running: dict[int, Batch] = {}  # by index: taken by a slot, not yet committed
@@ -61,7 +65,7 @@ class Pipeline:
 
     def submit(self, batch: Batch) -> None:
         """Queue a batch; waits while the queue is full. Raises what a writer raised."""
-        with self._lock:
+        with self._lock, self._clock("database"):
             self._lock.wait_for(lambda: self._error is not None or len(self._queue) < 2)
             self._raise()
             batch.index = self._next_index
@@ -102,7 +106,7 @@ class Pipeline:
     def _work(self, writer: Writer) -> None:
         try:
             while True:
-                with self._lock:
+                with self._lock, self._clock("dependency" if self._queue else ""):
                     self._lock.wait_for(lambda: self._closed or self._error is not None or self._may_start())
                     if self._closed or self._error is not None:
                         return
@@ -115,6 +119,14 @@ class Pipeline:
                 if self._error is None and not self._closed:
                     self._error = error
                 self._lock.notify_all()
+
+    @contextmanager
+    def _clock(self, cause: str) -> Iterator[None]:
+        """Count the time inside as a wait for that cause; "" counts nothing."""
+        began = time.monotonic()
+        yield
+        if cause:
+            self._waited(cause, time.monotonic() - began)
 
     def _may_start(self) -> bool:
         if not self._queue:
@@ -172,7 +184,7 @@ class Pipeline:
 
     def _wait_turn(self, batch: Batch, *, heed: bool = False) -> bool:
         """Wait until all earlier batches are committed; with ``heed`` return True at once where one disrupts this one."""
-        with self._lock:
+        with self._lock, self._clock("commit_order"):
             self._lock.wait_for(
                 lambda: self._closed
                 or self._error is not None

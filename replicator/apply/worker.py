@@ -7,6 +7,7 @@ there are none, so that batches grow under backlog and shrink to single transact
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ _PAUSE_S = 0.5
 _SAVE_POSITION_S = 30
 _LOCK_WAIT_S = 2
 _BATCH_ROWS_MIN = 50
+_TELL_S = 5.0
 
 
 def run_applier(stream: StreamConfig, worker: Worker) -> None:
@@ -94,6 +96,7 @@ class Applier:
             before_commit=lambda batch: worker.pauses.hit("applier:before-commit"),
             retry_limit=stream.apply.retry_limit,
             retried=lambda: self._reporter.count("batch_retries"),
+            waited=self._waited,
         )
         resources.callback(self._pipeline.close)
         self._batch = Batch()
@@ -101,6 +104,8 @@ class Applier:
         self._large: LargeTransaction | None = None
         self._saved_us = now_us()
         self._batch_rows = stream.apply.batch_rows
+        self._tell_at = time.monotonic() + _TELL_S
+        self._spent: dict[str, float] = {}
         self._skip_gtid = ""
         self._report_start()
 
@@ -109,9 +114,13 @@ class Applier:
         while not self._worker.stop.is_set():
             self._reporter.tick()
             self._pipeline.check()
+            self._tell_limit()
             if self._held_by(self._control.poll()):
                 continue
+            began = time.monotonic()
             records = self._consumer.poll(self._poll_ms())
+            if not records:
+                self._waited("kafka", time.monotonic() - began)
             behind = self._consumer.behind
             if behind is not None:
                 self._reporter.gauge("records_behind", behind)
@@ -125,6 +134,27 @@ class Applier:
         self._flush()
         self._pipeline.drain()
         self._acks.flush()
+
+    def _waited(self, cause: str, seconds: float) -> None:
+        self._reporter.count(f"wait_seconds|cause={cause}", seconds)
+
+    def _tell_limit(self) -> None:
+        """Say in a sentence, every few seconds, what the applier waits for most: that is what limits it."""
+        now = time.monotonic()
+        if now < self._tell_at or self._reporter.state is not State.STREAMING:
+            return
+        counters = self._reporter.counters
+        spent = {cause: counters.get(f"wait_seconds|cause={cause}", 0.0) for cause in ("kafka", "database")}
+        passed = _TELL_S + now - self._tell_at
+        kafka, database = (int(100 * (spent[c] - self._spent.get(c, 0.0)) / passed) for c in ("kafka", "database"))
+        self._tell_at, self._spent = now + _TELL_S, spent
+        if kafka >= 50:
+            note = f"streaming, caught up ({kafka} % of the time there was nothing to apply)"
+        elif database >= 50:
+            note = f"streaming, limited by the target database ({database} % of the time it was waited for)"
+        else:
+            note = f"streaming, limited by its own processor time (waited {database} % for the database, {kafka} % for Kafka)"
+        self._reporter.set_state(State.STREAMING, note)
 
     def _poll_ms(self) -> int:
         """How long to wait for records: not at all while a batch is open and could be written now."""
