@@ -6,10 +6,11 @@ For each change the present rows are read and locked: the one at its old key, an
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from conflict.engine import decide, decide_structural
-from conflict.types import Action, ConflictType, Decision, LocalRow, Provenance, Row
+from conflict.types import Action, ConflictType, Decision, LocalRow, Provenance, Record, Row
 from conflict.types import Change as RowChange
 
 from ..context import now_us
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Resolver"]
 
+_LABEL = re.compile("[|,=]")  # what separates labels in a counter's name
 _DUPLICATE, _NO_PARENT, _HAS_CHILDREN = (1062, 1586), (1452, 1216), (1451, 1217)
 
 
@@ -139,7 +141,7 @@ class Resolver:
     ) -> None:
         record = decision.record
         if record is not None:
-            self._reporter.count(f"conflicts|type={record.conflict},policy={record.policy},table={shape.name}")
+            self._count(record, shape)
             entry = self._journal.entry(txn, change, shape, local.row, decision)
             if decision.action is Action.HALT:
                 raise ConflictHalt(
@@ -158,6 +160,10 @@ class Resolver:
             self._write(session, change, shape, local, row_change, decision)
         except ServerError as error:
             self._refused(session, txn, change, shape, error)
+
+    def _count(self, record: Record, shape: Shape) -> None:
+        policy, table = record.policy.partition("(")[0], _LABEL.sub("_", shape.name)
+        self._reporter.count(f"conflicts|type={record.conflict},policy={policy},table={table}")
 
     def _write(
         self, session: Session, change: Change, shape: Shape, local: LocalRow, row_change: RowChange, decision: Decision
@@ -203,7 +209,7 @@ class Resolver:
             )
             record = decision.record
             assert record is not None
-            self._reporter.count(f"conflicts|type={record.conflict},policy={record.policy},table={shape.name}")
+            self._count(record, shape)
             entry = self._journal.entry(txn, change, shape, None, decision)
             if decision.action is Action.HALT:
                 raise ConflictHalt(
