@@ -25,7 +25,7 @@ demo: venv
 	$(PY) -W ignore -m dev.demo --flavor $(FLAVOR)
 
 test: venv
-	$(PY) -m pytest
+	$(PY) -m pytest -m "not slow"
 
 quick: venv
 	$(PY) -m pytest -m "not servers and not slow"
