@@ -9,6 +9,9 @@ __all__ = ["decimal_layout", "decimal_text"]
 
 _DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
 
+_PRECISION_MAX = 81
+"""A column has 65 digits at most, but a DECIMAL inside JSON counts whole groups: nine of nine digits."""
+
 Groups = list[tuple[int, int]]
 
 
@@ -25,7 +28,7 @@ def decimal_layout(precision: int, decimals: int) -> tuple[int, Groups, Groups]:
 
 def decimal_text(raw: bytes, precision: int, decimals: int) -> bytes:
     """The number as the server prints it. Raises ValueError for another size or an impossible precision."""
-    if not 0 < precision <= 65 or decimals > precision:
+    if not 0 < precision <= _PRECISION_MAX or decimals > precision:
         raise ValueError("a DECIMAL out of range")
     size, groups, parts = decimal_layout(precision, decimals)
     if len(raw) != size:

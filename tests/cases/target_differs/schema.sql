@@ -1,5 +1,5 @@
 -- about: a target whose columns are wider or of other character sets gets the same characters, and its rows are found by them
-CREATE TABLE texts (
+CREATE TABLE IF NOT EXISTS texts (
     code VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL,
     kind ENUM('a', 'é', 'ß') CHARACTER SET latin1 NOT NULL,
     gbk_text VARCHAR(50) CHARACTER SET gbk,
@@ -9,4 +9,4 @@ CREATE TABLE texts (
     moment DATETIME(3),
     PRIMARY KEY (code, kind)
 ) DEFAULT CHARSET utf8mb4;
-CREATE TABLE keyless (id INT, word VARCHAR(30) CHARACTER SET latin1);
+CREATE TABLE IF NOT EXISTS keyless (id INT, word VARCHAR(30) CHARACTER SET latin1);
