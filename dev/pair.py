@@ -372,7 +372,11 @@ class Pair:
                 f"{w.get('role')} {w.get('state')} {w.get('note') or ''} {json.dumps(w.get('error'))}"
                 for w in self.workers(site)
             ]
-            parts.append(f"--- {site}: {'; '.join(states) or 'no workers'}\n{self.tail(site)}")
+            server = ""
+            if not self.servers[site].running:
+                last = self.servers[site].error_log.read_text(errors="replace")[-4000:]
+                server = f" THE DATABASE IS DOWN, its log ends:\n{last}\n"
+            parts.append(f"--- {site}:{server} {'; '.join(states) or 'no workers'}\n{self.tail(site)}")
         return "\n".join(parts)
 
     # Preparation

@@ -126,7 +126,11 @@ class Road:
         self._pair: Pair | None = None
 
     def pair(self) -> Pair:
-        """The pair, running."""
+        """The pair, running; so are its servers, also after one that crashed."""
+        for server in (self.origin, self.target):
+            if not server.running:
+                self.give_up()
+                server.start()
         if self._pair is None:
             self._pair = self.new_pair({"tables": {"include": [f"{self._databases}.*"]}})
         return self._pair
