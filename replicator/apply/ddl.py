@@ -63,7 +63,7 @@ class DdlApplier:
                 self.statement(txn, index, event.payload)
             else:
                 rows.append(pack_event(event.type, event.table, event.payload))
-        rest = Txn(txn.sequence, txn.gtid, txn.commit_time_us, txn.site, txn.table_maps, b"".join(rows), txn.epoch)
+        rest = Txn(txn.sequence, txn.gtid, txn.commit_time_us, txn.site, txn.table_maps, b"".join(rows), txn.epoch, txn.seen)
         for attempt in range(1, _RETRIES + 1):
             try:
                 self._writer.begin(checkpoint)

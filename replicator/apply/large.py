@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ..errors import DatabaseError, StreamError
 from ..stream.reader import LargeBegin, LargePart, Txn
 from ..stream.wire import QUERY, event_kinds, pack_event, read_events
@@ -38,7 +40,7 @@ class Gathered:
         begin = self.begin
         table_maps = self.parts[-1].table_maps if self.parts else ()
         events = b"".join([part.events for part in self.parts])
-        return Txn(begin.sequence, begin.gtid, begin.commit_time_us, begin.site, table_maps, events, begin.epoch)
+        return Txn(begin.sequence, begin.gtid, begin.commit_time_us, begin.site, table_maps, events, begin.epoch, begin.seen)
 
 
 class LargeTransaction:
@@ -63,9 +65,7 @@ class LargeTransaction:
         events = item.events
         if QUERY in event_kinds(events):  # CREATE TABLE … SELECT: the statement, then rows
             events = self._statements(item)
-        txn = Txn(
-            self._txn.sequence, self._txn.gtid, self._txn.commit_time_us, self._txn.site, item.table_maps, events, self._txn.epoch
-        )
+        txn = msgspec.structs.replace(self._txn, table_maps=item.table_maps, events=events)
         try:
             if not self._begun:
                 self._writer.begin(self.checkpoint)

@@ -187,7 +187,7 @@ class Applier:
         if self._skip_gtid and txn.gtid == self._skip_gtid:
             self._flush()
             self._worker.log.warning("transaction skipped as asked", gtid=txn.gtid, sequence=txn.sequence)
-            txn = Txn(txn.sequence, txn.gtid, txn.commit_time_us, txn.site, (), b"", txn.epoch)
+            txn = Txn(txn.sequence, txn.gtid, txn.commit_time_us, txn.site, (), b"", txn.epoch, txn.seen)
         if QUERY in event_kinds(txn.events):
             self._flush()
             self._pipeline.drain()
@@ -232,6 +232,7 @@ class Applier:
             gtid=txn.gtid,
             site=txn.site or self._stream.origin.name,
             commit_time_us=txn.commit_time_us,
+            seen=max(txn.seen, (self._batch.checkpoint if self._batch.txns else self._checkpoint).seen),
         )
 
     def _flush(self) -> None:
@@ -305,7 +306,7 @@ class Applier:
     def _stream_large(self, begin: LargeBegin) -> LargeTransaction:
         self._flush()
         self._pipeline.drain()
-        txn = Txn(begin.sequence, begin.gtid, begin.commit_time_us, begin.site, (), b"", begin.epoch)
+        txn = Txn(begin.sequence, begin.gtid, begin.commit_time_us, begin.site, (), b"", begin.epoch, begin.seen)
         self._reporter.stage("fetched", txn.sequence, txn.gtid, txn.commit_time_us)
         skip = bool(self._skip_gtid) and txn.gtid == self._skip_gtid
         checkpoint = replace(self._after(txn), kafka_offset=begin.offset)

@@ -26,6 +26,8 @@ class Applied:
 
     site: str
     commit_time_us: int
+    seen: int = 0
+    """The sequence that was applied with it, if it came with the stream back."""
 
 
 class Marks:
@@ -35,6 +37,7 @@ class Marks:
 
     def __init__(self, stream: StreamId, flavor: str) -> None:
         self._stream = stream
+        self._back = StreamId(stream.pair, stream.target, stream.origin, stream.stream)
         self._flavor = flavor
         self._intents: OrderedDict[tuple[int, int], str] = OrderedDict()
 
@@ -51,17 +54,26 @@ class Marks:
             raise SourceError(error.what, where=where, remedy=error.remedy) from error
         names = [column.name for column in parsed.columns]
         after = [dict(zip(names, image, strict=True)) for _, image in changes if image is not None]
+        before = [dict(zip(names, image, strict=True)) for image, _ in changes if image is not None]
         if parsed.table == self.INTENT:
             self._remember(after)
             return None
         if parsed.table == self.CHECKPOINT:
             for row in after:
-                return Applied(_text(row["site"]), _number(row["commit_time_us"]))
+                return Applied(_text(row["site"]), _number(row["commit_time_us"]), self._seen(before, after))
             return None
         for row in after:
             if (_text(row["flow"]), _text(row["stream"])) == (self._stream.flow, self._stream.stream):
                 return _number(row["time_us"])
         return None
+
+    def _seen(self, before: list[dict[str, bytes | None]], after: list[dict[str, bytes | None]]) -> int:
+        """What of the stream back is applied with this transaction; 0 where it only takes the stream over."""
+        if len(before) != 1 or len(after) != 1 or before[0]["sequence"] == after[0]["sequence"]:
+            return 0
+        row = after[0]
+        back = (_text(row["flow"]), _text(row["stream"])) == (self._back.flow, self._back.stream)
+        return _number(row["sequence"]) if back else 0
 
     def _remember(self, rows: Iterable[dict[str, bytes | None]]) -> None:
         for row in rows:

@@ -37,6 +37,7 @@ class Sealed(msgspec.Struct):
     payload_crc: int = 0
     gtid: str = ""
     """Of the last transaction that is complete with it."""
+    seen: int = 0
 
 
 class RecordBuilder:
@@ -64,8 +65,13 @@ class RecordBuilder:
         self.gtid = b""
         self.time_us = 0
         self.site = b""
+        self.seen = 0
+        """How far the origin has applied the stream back."""
+        self.keeps_time = False
+        """Whether commit times must never go back: MariaDB's are those of the statement, which may have waited for locks."""
         self.last_gtid = b""
         self.last_time_us = 0
+        self.newest_us = 0
         self.parts: list[bytes] = []
         self.maps: list[bytes] = []
         self.known: dict[bytes, int] = {}
@@ -139,8 +145,9 @@ class RecordBuilder:
             self._finish_large()
         elif self.size:
             self.sequence += 1
+            self._keep_time()
             self.last_gtid, self.last_time_us = self.gtid, self.time_us
-            head = pack_transaction_head(self.sequence, self.time_us, self.gtid, self.site, 0, self.size)
+            head = pack_transaction_head(self.sequence, self.time_us, self.gtid, self.site, self.seen, self.size)
             self.parts[self.run_at] = head
             self._filled += self.size + len(head)
             self.size = 0
@@ -231,9 +238,15 @@ class RecordBuilder:
         self._maps_sent = len(self.maps)
         self.sent_run += len(run)
 
+    def _keep_time(self) -> None:
+        if self.keeps_time and not self.site:
+            self.time_us = self.newest_us = max(self.time_us, self.newest_us)
+
     def _chunk(self, maps: list[bytes], piece: bytes) -> None:
         number = self.sequence + 1
-        head = pack_transaction_head(number, self.time_us, self.gtid, self.site, 0, len(piece))
+        if not self._chunks:
+            self._keep_time()
+        head = pack_transaction_head(number, self.time_us, self.gtid, self.site, self.seen, len(piece))
         body = b"".join([pack_maps(maps), head, piece])
         chunk, self._chunks = self._chunks, self._chunks + 1
         self._sent_bytes += len(body)
@@ -269,6 +282,6 @@ class RecordBuilder:
         gtid = self.last_gtid.decode() if first <= last else ""
         self._emit(
             Sealed(
-                kind, first, last, resume, shipped, origin_time_us, body, chunk, payload_bytes, payload_crc, gtid
+                kind, first, last, resume, shipped, origin_time_us, body, chunk, payload_bytes, payload_crc, gtid, self.seen
             )
         )

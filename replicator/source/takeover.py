@@ -42,6 +42,8 @@ class Tail:
     shipped: str
     offset: int
     gtid: str = ""
+    seen: int = 0
+    time_us: int = 0
 
 
 class _Scan:
@@ -54,7 +56,15 @@ class _Scan:
         tail = self.tail
         if tail is None:
             self.tail = Tail(
-                header.stream_id, header.epoch, header.source_id, header.last_sequence, header.resume, header.shipped, offset
+                header.stream_id,
+                header.epoch,
+                header.source_id,
+                header.last_sequence,
+                header.resume,
+                header.shipped,
+                offset,
+                seen=header.seen,
+                time_us=0 if header.kind == Kind.EPOCH else header.origin_time_us,
             )
             return
         if header.stream_id != tail.stream_id:
@@ -68,7 +78,12 @@ class _Scan:
                 tail = replace(tail, epoch=header.epoch, source_id=header.source_id)
         elif header.epoch == tail.epoch and header.source_id == tail.source_id and header.kind != Kind.CHUNK:
             tail = replace(
-                tail, sequence=max(tail.sequence, header.last_sequence), resume=header.resume, shipped=header.shipped
+                tail,
+                sequence=max(tail.sequence, header.last_sequence),
+                resume=header.resume,
+                shipped=header.shipped,
+                seen=header.seen,
+                time_us=max(tail.time_us, header.origin_time_us),
             )
         self.tail = replace(tail, offset=offset)
 
@@ -122,6 +137,8 @@ def _find_tail(stream: StreamConfig, consumer: RecordConsumer, remembered: Contr
                 remembered.shipped,
                 remembered.offset,
                 remembered.gtid,
+                remembered.seen,
+                remembered.time_us,
             )
         )
         consumer.assign(remembered.offset + 1)
@@ -152,7 +169,17 @@ def _claim(
     shipped = tail.shipped if tail else ""
     sequence = tail.sequence if tail else 0
     header = RecordHeader(
-        Kind.EPOCH, stream_id, epoch, source_id, sequence + 1, sequence, begin, flavor, now_us(), shipped=shipped
+        Kind.EPOCH,
+        stream_id,
+        epoch,
+        source_id,
+        sequence + 1,
+        sequence,
+        begin,
+        flavor,
+        now_us(),
+        shipped=shipped,
+        seen=tail.seen if tail else 0,
     )
     producer.send(pack_record(header, pack_body([], [])), "epoch")
     ((_, claimed),) = producer.drain(_ACK_TIMEOUT_S)
@@ -178,11 +205,23 @@ def _claim(
         before.shipped if before else "",
         claimed,
         before.gtid if before else "",
+        before.seen if before else 0,
+        before.time_us if before else 0,
     )
     producer.expect(claimed, lambda first, last: check_between(stream, mine, first, last))
     producer.remember(
         ControlRecord(
-            stream_id, epoch, source_id, mine.sequence, mine.gtid, mine.resume, flavor, claimed, shipped=mine.shipped
+            stream_id,
+            epoch,
+            source_id,
+            mine.sequence,
+            mine.gtid,
+            mine.resume,
+            flavor,
+            claimed,
+            mine.shipped,
+            mine.seen,
+            mine.time_us,
         )
     )
     producer.flush_control()

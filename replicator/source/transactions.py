@@ -259,6 +259,7 @@ class Transactions:
             return
         found = self._rules.marks.rows(body, kind, payload, self._gtid_place())
         if isinstance(found, Applied):
+            self.records.seen = found.seen or self.records.seen
             self._came_from(found)
         elif found:
             self._beat_us = found

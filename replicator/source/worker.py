@@ -118,7 +118,7 @@ class Source:
             direct=stream.direct,
             reshape=self._reshape,
         )
-        return Assembler(
+        assembler = Assembler(
             rules,
             read=parse_position(facts.flavor, tail.shipped or tail.resume),
             resume=parse_position(facts.flavor, tail.resume),
@@ -127,6 +127,9 @@ class Source:
             emit=self._emit,
             where=f"site {stream.origin.name}",
         )
+        assembler.records.seen, assembler.records.newest_us = tail.seen, tail.time_us
+        assembler.records.keeps_time = stream.pair.mode == "bidirectional"
+        return assembler
 
     def _reshape(self, schema: str, table: str, body: bytes) -> Reshaped | None:
         mapping = self._stream.mapping
@@ -244,6 +247,7 @@ class Source:
             sealed.payload_bytes,
             sealed.payload_crc,
             sealed.shipped,
+            sealed.seen,
         )
         value = pack_record(header, sealed.body, level=self._stream.source.compression_level)
         if sealed.kind != Kind.HEARTBEAT:
@@ -278,6 +282,8 @@ class Source:
                     self._flavor,
                     offset,
                     header.shipped,
+                    header.seen,
+                    self._assembler.records.newest_us,
                 )
 
     def _finish(self) -> None:

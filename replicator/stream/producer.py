@@ -6,12 +6,13 @@ follow each other without a hole: a record in between means that another source 
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from ..errors import HistoryLostError, KafkaFailure
 from .client import kafka_failure, kafka_place, producer_client
@@ -25,6 +26,7 @@ _BATCH_BYTES = 1 << 20
 _REQUEST_BYTES = 32 << 20
 _IN_FLIGHT_BYTES_MAX = 24 << 20
 _DELIVERY_TIMEOUT_MS = 120_000
+_BLOCK_MS = 2000
 
 
 class ControlRecord(msgspec.Struct, frozen=True):
@@ -40,6 +42,8 @@ class ControlRecord(msgspec.Struct, frozen=True):
     offset: int
     """Of the last record that this tells of; everything before it is as it says."""
     shipped: str = ""
+    seen: int = 0
+    time_us: int = 0
 
 
 class Sent(NamedTuple):
@@ -69,6 +73,7 @@ class RecordProducer:
             max_request_size=_REQUEST_BYTES,
             delivery_timeout_ms=_DELIVERY_TIMEOUT_MS,
             max_in_flight_requests_per_connection=5,
+            max_block_ms=_BLOCK_MS,
         )
 
     @property
@@ -87,10 +92,18 @@ class RecordProducer:
                 waiting()
             if self._sent and self._sent[0].future.is_done:
                 break
-        try:
-            future = self._producer.send(self._topic, value=value, partition=0)
-        except KafkaError as error:
-            raise kafka_failure(error, "cannot send a record", self._where) from error
+        deadline = time.monotonic() + _DELIVERY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                future = self._producer.send(self._topic, value=value, partition=0)
+                break
+            except KafkaTimeoutError as error:  # the topic's leader is not known, maybe because there is no topic any more
+                if time.monotonic() > deadline:
+                    raise kafka_failure(error, "cannot send a record", self._where) from error
+                if waiting is not None:
+                    waiting()
+            except KafkaError as error:
+                raise kafka_failure(error, "cannot send a record", self._where) from error
         self._sent.append(Sent(token, len(value), future))
         self._in_flight += len(value)
 
@@ -142,7 +155,10 @@ class RecordProducer:
 
     def close(self, timeout_s: float = 5) -> None:
         """Close the connections; what was not acknowledged may or may not arrive. Safe to call twice."""
-        self._producer.close(timeout=timeout_s)
+        try:
+            self._producer.close(timeout=timeout_s)
+        except KafkaError:
+            pass  # what was on its way is not acknowledged, as said
 
     def _settle(self, future: Any, timeout_s: float) -> None:
         try:

@@ -62,6 +62,8 @@ class Txn(msgspec.Struct, frozen=True):
     table_maps: tuple[bytes, ...]
     events: bytes
     epoch: int
+    seen: int = 0
+    """How far the origin had applied the stream back; 0 where that is not told."""
 
 
 class LargeBegin(msgspec.Struct, frozen=True):
@@ -74,6 +76,7 @@ class LargeBegin(msgspec.Struct, frozen=True):
     offset: int
     """Of its first chunk: where to read again after a restart in the middle."""
     epoch: int
+    seen: int = 0
 
 
 class LargePart(msgspec.Struct, frozen=True):
@@ -255,7 +258,7 @@ class StreamReader:
             expected += 1
             if t.sequence > self._sequence:
                 self._sequence = t.sequence
-                yield Txn(t.sequence, t.gtid, t.commit_time_us, t.site, maps, t.events, self._epoch)
+                yield Txn(t.sequence, t.gtid, t.commit_time_us, t.site, maps, t.events, self._epoch, t.seen)
         if expected != header.last_sequence + 1:
             raise StreamError(f"the record ends before sequence {expected}", where=where, remedy=_DEFECT)
 
@@ -272,7 +275,9 @@ class StreamReader:
                 self._gap(header, where)
             self._large = _Large(part.sequence, part.gtid, offset, skip=part.sequence <= self._sequence)
             if not self._large.skip:
-                yield LargeBegin(part.sequence, part.gtid, part.commit_time_us, part.site, offset, self._epoch)
+                yield LargeBegin(
+                    part.sequence, part.gtid, part.commit_time_us, part.site, offset, self._epoch, part.seen
+                )
         elif self._large is None and (self._anywhere or part.sequence <= self._sequence):
             self._large = _Large(part.sequence, part.gtid, offset, skip=True, chunks=header.chunk)
         large = self._large

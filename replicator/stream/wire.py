@@ -10,10 +10,11 @@ refuses another major version; a newer minor may append fields to the header, wh
 The body of a data record holds the table maps its rows need (``u16 count``, then ``u32 length | bytes`` each: the
 TABLE_MAP event after table id and flags) and then transactions, each
 
-    sequence u64 | commit time u64 (µs since the epoch) | flags u8 | gtid length u8 | site length u8 | gtid | site |
-    events length u32 | events
+    sequence u64 | commit time u64 (µs since the epoch) | flags u8 | gtid length u8 | site length u8 | seen u64 if flags
+    has bit 0 | gtid | site | events length u32 | events
 
-``site`` names the site where it was first committed, empty for the stream's origin. Its events are a packed run of
+``site`` names the site where it was first committed, empty for the stream's origin. ``seen`` is how far the origin had then
+applied the stream that goes back (a sequence of that stream), 0 where it is not there. Its events are a packed run of
 
     type u8 | table map index u16 (0xFFFF: none) | length u32 | payload
 
@@ -71,12 +72,14 @@ MAX_BODY_BYTES = 256 << 20
 _PREFIX = struct.Struct("<3sBII")
 _CRC_FROM = 8  # the checksum covers everything behind itself
 _TRANSACTION = struct.Struct("<QQBBB")
+_SEEN = 1
 EVENT = struct.Struct("<BHI")
 """In front of each event of a run: type, table map index, length of the payload."""
 QUERY = 2
 """Type of a statement's event, whose payload starts with the u32 timestamp of its header."""
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
+_U64 = struct.Struct("<Q")
 
 
 class Kind(enum.IntEnum):
@@ -115,6 +118,8 @@ class RecordHeader(msgspec.Struct, frozen=True, array_like=True):
     shipped: str = ""
     """Position whose committed transactions are all complete with this record, where that is more than ``resume``: a
     source stays behind with ``resume`` while an XA transaction is prepared and not yet committed."""
+    seen: int = 0
+    """How far the origin has applied the stream back, as of this position."""
 
     @property
     def position(self) -> str:
@@ -140,7 +145,7 @@ class Transaction:
     gtid: str
     events: bytes
     site: str = ""
-    flags: int = 0
+    seen: int = 0
 
     def __iter__(self) -> Iterator[Event]:
         """Its events in order; raises StreamError where the run is cut short."""
@@ -202,10 +207,12 @@ def pack_maps(table_maps: Sequence[bytes]) -> bytes:
 
 
 def pack_transaction_head(
-    sequence: int, commit_time_us: int, gtid: bytes, site: bytes, flags: int, events_bytes: int
+    sequence: int, commit_time_us: int, gtid: bytes, site: bytes, seen: int, events_bytes: int
 ) -> bytes:
     """What stands in a body before a transaction's run of that many bytes."""
-    head = _TRANSACTION.pack(sequence, commit_time_us, flags, len(gtid), len(site))
+    head = _TRANSACTION.pack(sequence, commit_time_us, _SEEN if seen else 0, len(gtid), len(site))
+    if seen:
+        head += _U64.pack(seen)
     return head + gtid + site + _U32.pack(events_bytes)
 
 
@@ -213,7 +220,7 @@ def pack_body(table_maps: Sequence[bytes], transactions: Sequence[Transaction]) 
     """The body of a data record, not compressed."""
     parts = [pack_maps(table_maps)]
     for t in transactions:
-        head = pack_transaction_head(t.sequence, t.commit_time_us, t.gtid.encode(), t.site.encode(), t.flags, len(t.events))
+        head = pack_transaction_head(t.sequence, t.commit_time_us, t.gtid.encode(), t.site.encode(), t.seen, len(t.events))
         parts += (head, t.events)
     return b"".join(parts)
 
@@ -245,12 +252,18 @@ def _read_body(body: bytes) -> tuple[list[bytes], list[Transaction]]:
     while at < len(body):
         sequence, time_us, flags, gtid_length, site_length = _TRANSACTION.unpack_from(body, at)
         at += _TRANSACTION.size
+        if flags & ~_SEEN:
+            raise StreamError(f"a transaction with unknown flags {flags}", remedy="upgrade the applier before the source")
+        seen = 0
+        if flags & _SEEN:
+            (seen,) = _U64.unpack_from(body, at)
+            at += _U64.size
         site_at = at + gtid_length
         gtid = body[at:site_at].decode("ascii")
         events, after = _take(body, site_at + site_length)
         site = body[site_at : site_at + site_length].decode("utf-8") if site_length else ""
         at = after
-        transactions.append(Transaction(sequence, time_us, gtid, events, site, flags))
+        transactions.append(Transaction(sequence, time_us, gtid, events, site, seen))
     return maps, transactions
 
 
