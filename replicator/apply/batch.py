@@ -25,7 +25,7 @@ from .footprint import Footprint
 from .plan import Image, TablePlan
 from .session import pack_text_row
 
-__all__ = ["Change", "Expect", "Planner", "Segment", "Statement", "StatementLimits"]
+__all__ = ["Change", "Expect", "Planner", "Segment", "Statement", "StatementLimits", "kind_of"]
 
 NO_FOREIGN_KEY_CHECKS = 0x02
 INSERT, UPDATE, DELETE = 0, 1, 2
@@ -75,6 +75,13 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     def lenient(self) -> bool:
         """Whether it writes a value that a strict session refuses."""
         return bool(self.plan.lenient) and self.after is not None and self.plan.is_lenient(self.after)
+
+
+def kind_of(before: Image | None, after: Image | None) -> int:
+    """What a change is; its event may say otherwise (see ``versioned``)."""
+    if before is None:
+        return INSERT
+    return DELETE if after is None else UPDATE
 
 
 class _TableNet:
@@ -160,10 +167,12 @@ class Segment:
         else:
             texts = plan.texts(kind, payload) if plan.full else _NO_TEXTS
             for (before, after), (before_texts, _) in zip(images, texts, strict=False):
-                if what == UPDATE:
-                    net.update(before, after, before_texts)
-                else:
+                if after is None:
                     net.delete(before, before_texts)
+                elif before is None:
+                    net.insert(after)
+                else:
+                    net.update(before, after, before_texts)
         self._ordered |= net.unmergeable
         return len(images)
 
@@ -182,7 +191,7 @@ class Segment:
                 continue
             images = zip(plan.literals(kind, payload), plan.texts(kind, payload), strict=True)
             for (before, after), (before_texts, after_texts) in images:
-                yield Change(plan, KINDS[kind], before, after, before_texts, after_texts)
+                yield Change(plan, kind_of(before, after), before, after, before_texts, after_texts)
 
     def statements(self, limits: StatementLimits) -> list[Statement]:
         """The SQL of the segment."""

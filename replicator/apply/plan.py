@@ -13,12 +13,13 @@ from typing import Any
 from ..errors import ApplyError
 from ..model import quote_name
 from ..row.convert import key_literal, needs_lenient
-from ..row.decode import decoder
+from ..row.decode import Mode, decoder
 from ..row.select import select_expr
 from ..row.tablemap import parse_table_map
 from ..row.types import Column, TableMap, Type
 from .fit import fit_to_target
 from .target import TargetTable
+from .versioned import current_rows
 
 __all__ = ["Image", "TablePlan", "make_plan"]
 
@@ -27,6 +28,9 @@ Image = tuple[Any, ...]
 
 _INEXACT_KEY_TYPES = frozenset({Type.FLOAT, Type.DOUBLE, Type.JSON, Type.GEOMETRY, Type.VECTOR})
 """``=`` on them is not exact, or cannot use the index."""
+
+
+_FORMS: tuple[Mode, Mode] = ("literal", "text")
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +170,9 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool) -> T
         ordinals[column.name.lower()] = i
         if not at_target.generated:
             written.append(i)
+    literals, texts = (decoder(table_map, before=mode, after=mode) for mode in _FORMS)
+    if target.row_end in ordinals:
+        literals, texts = (current_rows(decode, ordinals[target.row_end]) for decode in (literals, texts))
     identity = _ordinals(target.identity, ordinals)
     if any(columns[i].type in _INEXACT_KEY_TYPES for i in identity):
         identity = ()
@@ -192,8 +199,8 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool) -> T
         referenced=tuple(sorted({i for fk in target.children for i in _ordinals(fk.parent_columns, ordinals)})),
         cascading=any(fk.cascades for fk in target.children),
         self_referring=any(fk.parent == fk.table for fk in target.parents),
-        literals=decoder(table_map, before="literal", after="literal"),
-        texts=decoder(table_map, before="text", after="text"),
+        literals=literals,
+        texts=texts,
         key=itemgetter(*identity) if identity else _no_key,
         row=_join if all_written else _row_of(written),
         insert_head=b"INSERT INTO %b (%b) VALUES " % (quoted, b",".join(names)),

@@ -18,7 +18,7 @@ from ..errors import ApplyError, ConflictHalt
 from ..row.decode import rows_flags
 from ..stream.reader import Txn
 from ..stream.wire import read_events
-from .batch import INSERT, KINDS, NO_FOREIGN_KEY_CHECKS, Change
+from .batch import INSERT, KINDS, NO_FOREIGN_KEY_CHECKS, Change, kind_of
 from .journal import Journal
 from .plan import TablePlan
 from .session import ServerError, Session, text_row
@@ -66,7 +66,7 @@ class Resolver:
                 checks = wanted
             texts = plan.texts(kind, payload)
             for (before, after), (before_texts, after_texts) in zip(plan.literals(kind, payload), texts, strict=True):
-                self._change(session, txn, Change(plan, KINDS[kind], before, after, before_texts, after_texts))
+                self._change(session, txn, Change(plan, kind_of(before, after), before, after, before_texts, after_texts))
         if not checks:
             session.run(b"SET foreign_key_checks=1")
 

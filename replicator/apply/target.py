@@ -65,6 +65,8 @@ class TargetTable:
     engine: str = ""
     flavor: str = FLAVOR_MYSQL
     """Of the target's server."""
+    row_end: str = ""
+    """Of a system-versioned table: the lower-case name of the column that tells when a row ended."""
 
     @property
     def quoted(self) -> str:
@@ -116,13 +118,14 @@ class Targets:
         columns = self._columns(schema, table)
         if not columns:
             return None
-        primary, unique, opaque = self._keys(schema, table)
+        ((engine, table_type),) = self._query(
+            "SELECT engine, table_type FROM information_schema.tables WHERE table_schema=%s AND table_name=%s", schema, table
+        ) or [("", "")]
+        columns, row_end = _versioned(columns, str(table_type))
+        primary, unique, opaque = self._keys(schema, table, row_end)
         nullable = {c.name.lower() for c in columns if c.nullable}
         not_null = next((k for k in unique if not nullable & set(k)), ())
         parents, children = self._foreign_keys(schema, table)
-        engine = self._query(
-            "SELECT engine FROM information_schema.tables WHERE table_schema=%s AND table_name=%s", schema, table
-        )
         triggers = self._query(
             "SELECT trigger_name, action_statement FROM information_schema.triggers"
             " WHERE event_object_schema=%s AND event_object_table=%s",
@@ -141,8 +144,9 @@ class Targets:
             parents,
             children,
             unguarded,
-            str(engine[0][0] or "") if engine else "",
+            str(engine or ""),
             self._flavor,
+            row_end,
         )
 
     def _columns(self, schema: str, table: str) -> tuple[TargetColumn, ...]:
@@ -157,6 +161,8 @@ class Targets:
         for name, kind, extra, nullable, default, collation, charset, expression in rows:
             words = str(extra or "").upper()
             # MariaDB's row start and end of system versioning are written by the server alone.
+            if str(expression or "").upper() == "ROW END":
+                kind = f"{kind} row end"
             generated = bool(expression) or "GENERATED" in words.replace("DEFAULT_GENERATED", "")
             has_default = default is not None or nullable == "YES" or "AUTO_INCREMENT" in words or "DEFAULT_GENERATED" in words
             found.append(
@@ -166,7 +172,7 @@ class Targets:
             )
         return tuple(found)
 
-    def _keys(self, schema: str, table: str) -> tuple[tuple[str, ...], list[tuple[str, ...]], bool]:
+    def _keys(self, schema: str, table: str, row_end: str) -> tuple[tuple[str, ...], list[tuple[str, ...]], bool]:
         rows = self._query(
             "SELECT index_name, column_name, sub_part FROM information_schema.statistics"
             " WHERE table_schema=%s AND table_name=%s AND non_unique=0 ORDER BY index_name, seq_in_index",
@@ -175,7 +181,8 @@ class Targets:
         )
         parts: dict[str, list[tuple[str | None, Any]]] = defaultdict(list)
         for index, column, sub_part in rows:
-            parts[str(index)].append((None if column is None else str(column).lower(), sub_part))
+            if not row_end or str(column).lower() != row_end:  # the server adds it to every unique key, for its history
+                parts[str(index)].append((None if column is None else str(column).lower(), sub_part))
         primary: tuple[str, ...] = ()
         unique: list[tuple[str, ...]] = []
         opaque = False
@@ -225,6 +232,15 @@ class Targets:
                         remedy="check that the target's database runs and that the user may SELECT on the replicated tables",
                     ) from error
         raise AssertionError("unreachable")
+
+
+def _versioned(columns: tuple[TargetColumn, ...], table_type: str) -> tuple[tuple[TargetColumn, ...], str]:
+    """With the columns of a system-versioned table that information_schema hides, and the name of its row end."""
+    explicit = next((c.name.lower() for c in columns if c.generated and c.type.endswith(" row end")), "")
+    if explicit or table_type != "SYSTEM VERSIONED":
+        return columns, explicit
+    hidden = [TargetColumn(name, "timestamp(6)", True, False, True, "", "") for name in ("row_start", "row_end")]
+    return (*columns, *hidden), "row_end"
 
 
 def _bytes(text: str | bytes) -> bytes:
