@@ -5,10 +5,6 @@ INSERT INTO copy3 SELECT * FROM src;
 CREATE TABLE IF NOT EXISTS copy3 (other INT);
 CREATE TABLE hollow SELECT * FROM src WHERE FALSE;
 CREATE TABLE IF NOT EXISTS copy4 SELECT 1 AS one, NOW() AS t, RAND() AS r;
--- only: mariadb
-CREATE OR REPLACE TABLE copy1 SELECT id FROM src;
--- only: mariadb
-CREATE OR REPLACE TABLE copy5 (id INT PRIMARY KEY) SELECT id FROM src;
 UPDATE copy2 SET extra = 8 WHERE id = 2;
 DELETE FROM copy3 WHERE id = 1;
 DROP TABLE IF EXISTS never_was, hollow;

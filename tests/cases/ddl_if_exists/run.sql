@@ -8,8 +8,4 @@ DROP TABLE x, y;
 CREATE TABLE t (id INT);
 -- error: 1051
 DROP TABLE nothing;
--- only: mariadb
-ALTER TABLE t ADD COLUMN IF NOT EXISTS n INT, ADD COLUMN IF NOT EXISTS m INT;
--- only: mariadb
-DROP INDEX IF EXISTS no_index ON t;
 INSERT INTO t (id, n) VALUES (1, 1);
