@@ -90,7 +90,7 @@ def compare(
         same_flavor = a.flavor == b.flavor
         with ThreadPoolExecutor(2) as pool:
             for target in sorted(here.keys() & there):
-                found += _compare_table(left, right, here[target], target, pool, structure and same_flavor)
+                found += _compare_table(left, right, here[target], target, pool, same_flavor, structure)
     return found
 
 
@@ -116,7 +116,7 @@ Pair = tuple[str, str]
 
 
 def _compare_table(
-    left: Any, right: Any, source: Pair, target: Pair, pool: ThreadPoolExecutor, structure: bool
+    left: Any, right: Any, source: Pair, target: Pair, pool: ThreadPoolExecutor, same_flavor: bool, structure: bool
 ) -> list[str]:
     label = ".".join(source) if source == target else f"{'.'.join(source)} → {'.'.join(target)}"
     mine, theirs = _columns(left, source), _columns(right, target)
@@ -125,8 +125,8 @@ def _compare_table(
         only_b = [c.name for c in theirs if c.name not in {m.name for m in mine}]
         order = "" if only_a or only_b else "; their order differs"
         return [f"{label}: columns differ: only on a: {only_a}, only on b: {only_b}{order}"]
-    found = _compare_structure(left, right, source, target, mine, theirs, label) if structure else []
-    documents = [i for i, (m, t) in enumerate(zip(mine, theirs, strict=True)) if _is_mixed_json(m, t)]
+    found = _compare_structure(left, right, source, target, mine, theirs, label) if structure and same_flavor else []
+    documents = [i for i, (m, t) in enumerate(zip(mine, theirs, strict=True)) if not same_flavor and _prints_otherwise(m, t)]
     both = [(m, t) for i, (m, t) in enumerate(zip(mine, theirs, strict=True)) if i not in documents]
     plain = [_expression(m, t) for m, t in both]
     sums_a = pool.submit(_sums, left, source, plain)
@@ -143,9 +143,14 @@ def _compare_table(
     return found
 
 
-def _is_mixed_json(mine: Column, theirs: Column) -> bool:
-    """JSON on one side only: the texts differ in spaces and order of keys, so they are parsed and compared."""
-    return (mine.data_type == "json") != (theirs.data_type == "json")
+def _prints_otherwise(mine: Column, theirs: Column) -> bool:
+    """Types that MySQL and MariaDB print in different ways, so that values are compared here instead of texts there.
+
+    JSON is one in MySQL only, and differs in spaces and order of keys; of floating point numbers, one prints digits that the
+    other rounds away, so between flavors 15 digits must do.
+    """
+    kinds = {mine.data_type, theirs.data_type}
+    return bool(kinds & {"json", "float", "double"})
 
 
 def _expression(mine: Column, theirs: Column, readable: bool = False) -> str:
@@ -159,7 +164,7 @@ def _expression(mine: Column, theirs: Column, readable: bool = False) -> str:
     elif "bit" in kinds:
         text = f"HEX(CAST({name} AS UNSIGNED))"
     elif kinds & {"enum", "set"}:
-        text = f"CONCAT(HEX({name}),':',{name}+0)"  # the index tells '' from the invalid value
+        text = f"CONCAT(HEX({name}),':',CAST({name} AS UNSIGNED))"  # the index tells '' from the invalid value
     elif kinds == {"json"}:
         # Types print alike: 1.0 may be a double or a decimal, "2024-01-01" a string or a date.
         shown = f"CAST({name} AS CHAR)" if readable else f"MD5(CAST({name} AS CHAR))"
@@ -248,23 +253,35 @@ def _compare_documents(
     documents: Sequence[int],
     label: str,
 ) -> list[str]:
-    """JSON columns between flavors, by value; all other columns are known to be equal and identify the rows."""
+    """Columns that print in different ways, by value; all other columns are known to be equal and identify the rows."""
     plain = [_expression(m, t) for i, (m, t) in enumerate(zip(mine, theirs, strict=True)) if i not in documents]
-    texts = [f"CONVERT({mine[i].quoted} USING utf8mb4)" for i in documents]
+    texts = [
+        f"CAST(CAST({mine[i].quoted} AS DOUBLE) AS CHAR)" if _is_float(mine[i]) else f"CONVERT({mine[i].quoted} USING utf8mb4)"
+        for i in documents
+    ]
     sql = f"SELECT {_row_hash(plain)},{','.join(texts)} FROM "
     sides = []
     for connection, table in ((left, source), (right, target)):
-        rows = [(row[0], *[_canonical(text) for text in row[1:]]) for row in _query(connection, sql + _name(table))]
+        rows = [
+            (row[0], *[_canonical(text, _is_float(mine[i])) for i, text in zip(documents, row[1:], strict=True)])
+            for row in _query(connection, sql + _name(table))
+        ]
         sides.append(Counter(rows))
     names = ["row hash", *[mine[i].name for i in documents]]
-    found = [f"{label}: JSON only on a: {_show(names, row)}" for row in (sides[0] - sides[1]).elements()]
-    found += [f"{label}: JSON only on b: {_show(names, row)}" for row in (sides[1] - sides[0]).elements()]
+    found = [f"{label}: values only on a: {_show(names, row)}" for row in (sides[0] - sides[1]).elements()]
+    found += [f"{label}: values only on b: {_show(names, row)}" for row in (sides[1] - sides[0]).elements()]
     return found[:_DIFFERENCES_MAX]
 
 
-def _canonical(text: str | None) -> str:
+def _is_float(column: Column) -> bool:
+    return column.data_type in ("float", "double")
+
+
+def _canonical(text: str | None, number: bool) -> str:
     if text is None:
         return "NULL"
+    if number:
+        return f"{float(text):.15g}"
     value = json.loads(text, parse_float=lambda digits: f"<{Decimal(digits).normalize()}>")
     return json.dumps(value, sort_keys=True)
 
