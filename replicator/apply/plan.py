@@ -174,7 +174,7 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool) -> T
     if target.row_end in ordinals:
         literals, texts = (current_rows(decode, ordinals[target.row_end]) for decode in (literals, texts))
     identity = _ordinals(target.identity, ordinals)
-    if any(columns[i].type in _INEXACT_KEY_TYPES for i in identity):
+    if any(columns[i].type in _INEXACT_KEY_TYPES or i not in written for i in identity):  # a generated one is not written
         identity = ()
     uniques = [_ordinals(key, ordinals) for key in (target.primary_key, *target.unique_keys) if key]
     unwritten = {c.name.lower() for c in target.columns if not c.generated} - {columns[i].name.lower() for i in written}
