@@ -12,12 +12,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ..control import Control, Wish
-from ..errors import DatabaseError, KafkaFailure, ReplicatorError
+from ..errors import DatabaseError, KafkaFailure, SourceError
 from ..gtid import parse_position
 from ..model import Role, State
 from ..stream.acks import AckReader
 from ..stream.producer import ControlRecord, RecordProducer
-from ..stream.topics import ensure_topics
+from ..stream.topics import TopicWatch, ensure_topics
 from ..stream.wire import Kind, RecordHeader, pack_record
 from .assembler import Assembler, Rules
 from .connection import BinlogConnection
@@ -45,6 +45,8 @@ it where commit times decide (``apply.local``)."""
 _REST_S = 0.05
 """How long complete transactions wait for the rest of one whose beginning was received with them."""
 _DRAIN_S = 8.0
+_SILENCE_S = 5.0
+"""After so long without an acknowledgement the topic itself is looked at."""
 _BACKOFF_MAX_S = 10.0
 
 
@@ -72,6 +74,7 @@ class Source:
         resources.callback(self._origin.close)
         self._origin.check()
         ensure_topics(stream)
+        self._topic = TopicWatch(stream)
         self._producer = RecordProducer(stream)
         resources.callback(self._producer.close)
         self._acks = AckReader(stream)
@@ -91,10 +94,11 @@ class Source:
         self._connection: BinlogConnection | None = None
         resources.callback(self._disconnect)
         self._heard_at = 0.0
+        self._acknowledged_at = time.monotonic()
         self._waiting_since = 0.0
         self._told = (self._tail.resume, self._tail.shipped)
         self._beat_told_us = 0
-        self._due = dict.fromkeys(("beat", "control", "acks", "position", "remember"), 0.0)
+        self._due = dict.fromkeys(("beat", "control", "acks", "position", "remember", "topic"), 0.0)
         self._newest: ControlRecord | None = None
         self._remembered: ControlRecord | None = None
         worker.log.info(
@@ -151,7 +155,7 @@ class Source:
                 self._lose(error)
                 self._worker.stop.wait(backoff_s)
                 backoff_s = min(2 * backoff_s, _BACKOFF_MAX_S)
-            except ReplicatorError:
+            except SourceError:
                 self._finish()  # what came before it is shipped whole
                 raise
             self._chores()
@@ -252,7 +256,7 @@ class Source:
         value = pack_record(header, sealed.body, level=self._stream.source.compression_level)
         if sealed.kind != Kind.HEARTBEAT:
             self._worker.pauses.hit("source:read-not-sent")
-        self._producer.send(value, (header, sealed.gtid), waiting=self._reporter.tick)
+        self._producer.send(value, (header, sealed.gtid), waiting=self._while_waiting)
         self._told = (sealed.resume, sealed.shipped)
         self._reporter.count("records_sent")
         self._reporter.count("bytes_sent", len(value))
@@ -264,6 +268,8 @@ class Source:
         self._note_acknowledged(self._producer.acknowledged())
 
     def _note_acknowledged(self, done: list[tuple[tuple[RecordHeader, str], int]]) -> None:
+        if done:
+            self._acknowledged_at = time.monotonic()
         for (header, gtid), offset in done:
             if header.kind != Kind.HEARTBEAT:
                 self._worker.pauses.hit("source:acknowledged")
@@ -304,16 +310,28 @@ class Source:
     def _chores(self) -> None:
         now = time.monotonic()
         self._acknowledged()
+        if not self._producer.pending:
+            self._acknowledged_at = now
         if self._is_due("beat", now, self._stream.source.heartbeat_seconds):
             self._beat()
         if self._is_due("remember", now, _CONTROL_S):
             self._remember()
             self._reporter.position = str(self._assembler.position)
+        self._look_at_topic(now)
         if self._is_due("acks", now, _ACKS_S):
             self._read_acks()
         both_ways = self._stream.pair.mode == "bidirectional"
         if self._is_due("position", now, _POSITION_BOTH_WAYS_S if both_ways else _POSITION_S):
             self._tell_position()
+
+    def _while_waiting(self) -> None:
+        """Much is on its way, and Kafka does not take it."""
+        self._reporter.tick()
+        self._look_at_topic(time.monotonic())
+
+    def _look_at_topic(self, now: float) -> None:
+        if now - self._acknowledged_at > _SILENCE_S and self._is_due("topic", now, _SILENCE_S):
+            self._topic.look()
 
     def _is_due(self, name: str, now: float, every_s: float) -> bool:
         if now < self._due[name]:

@@ -80,7 +80,10 @@ class AckPublisher:
             self._closed = True
             self._lock.notify_all()
         self._thread.join(timeout=5)
-        self._producer.close(timeout=1)
+        try:
+            self._producer.close(timeout=1)
+        except KafkaError:
+            pass  # what was on its way the next applier says again
 
     def _raise(self) -> None:
         if self._error is not None:

@@ -10,7 +10,7 @@ from kafka.errors import CorruptRecordError, KafkaError, OffsetOutOfRangeError
 
 from ..errors import HistoryLostError, KafkaFailure, StreamError
 from .client import consumer_client, kafka_failure, kafka_place, translated
-from .topics import topic_id
+from .topics import TopicWatch
 
 if TYPE_CHECKING:
     from ..config import StreamConfig
@@ -21,8 +21,6 @@ _FETCH_BYTES = 8 << 20
 _RECEIVE_BUFFER_BYTES = 4 << 20
 _SILENCE_S = 5.0
 """After so long without a record the topic itself is looked at: a source writes heartbeats more often."""
-_MISSING_TIMES = 3
-"""So often in a row must a topic be missing: a broker that just started may not know its topics yet."""
 _OFFSETS_TIMEOUT_MS = 10_000
 
 _GONE = "load the target anew, or restore the topic"
@@ -32,14 +30,13 @@ class RecordConsumer:
     """One topic's records in order of their offsets. Not thread-safe: one thread at a time may call it."""
 
     def __init__(self, stream: StreamConfig, *, topic: str | None = None) -> None:
-        self._kafka = stream.kafka
+        self._stream = stream
         self._topic = topic or stream.id.topic
         self._partition = TopicPartition(self._topic, 0)
         self._where = f"topic {self._topic}, {kafka_place(stream.kafka)}"
-        self._topic_id = ""
+        self._watch: TopicWatch | None = None
         self._next = 0
         self._heard_at = time.monotonic()
-        self._missing = 0
         self._consumer = consumer_client(
             stream.kafka,
             fetch_max_bytes=2 * _FETCH_BYTES,
@@ -54,8 +51,8 @@ class RecordConsumer:
 
         Raises KafkaFailure where the topic is not there yet, HistoryLostError where ``offset`` says that it once was more.
         """
-        self._topic_id = topic_id(self._kafka, self._topic)
-        if not self._topic_id:
+        self._watch = TopicWatch(self._stream, self._topic)
+        if not self._watch.id:
             if offset is None:
                 raise KafkaFailure("the topic does not exist yet", where=self._where, remedy="start the stream's source")
             raise HistoryLostError("the topic is gone", where=self._where, remedy=_GONE)
@@ -93,25 +90,11 @@ class RecordConsumer:
         if records:
             self._next = records[-1][0] + 1
             self._heard_at = time.monotonic()
-            self._missing = 0
         elif time.monotonic() - self._heard_at > _SILENCE_S:
             self._heard_at = time.monotonic()
-            self._look_at_topic()
+            if self._watch is not None:
+                self._watch.look()
         return records
-
-    def _look_at_topic(self) -> None:
-        """Silence has reasons; that the topic was deleted or made anew is one that must not look like silence."""
-        try:
-            found = topic_id(self._kafka, self._topic)
-        except KafkaFailure:
-            return  # the cluster is away: the client keeps trying, and the lag grows meanwhile
-        if found == self._topic_id:
-            self._missing = 0
-            return
-        self._missing += 1
-        if found or self._missing >= _MISSING_TIMES:
-            what = "the topic was made anew" if found else "the topic is gone"
-            raise HistoryLostError(f"{what}, its records are lost", where=self._where, remedy=_GONE)
 
     @property
     def next_offset(self) -> int:

@@ -15,24 +15,53 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError, for_code
 
-from ..errors import KafkaFailure, StreamError
+from ..errors import HistoryLostError, KafkaFailure, StreamError
 from .client import admin_client, kafka_failure, kafka_place, translated
 
 if TYPE_CHECKING:
     from ..config import Kafka, StreamConfig
 
-__all__ = ["TopicSettings", "check_topics", "ensure_topics", "message_bytes_max", "topic_id"]
+__all__ = ["TopicSettings", "TopicWatch", "check_topics", "ensure_topics", "message_bytes_max", "topic_id"]
 
 _UNKNOWN_TOPIC = 3
 _BROKER_DEFAULT_MESSAGE_BYTES = 1_048_588
 _FRAME_BYTES = 64 << 10
 """Room for what stands around a record's body: its header with a long position, and Kafka's own framing."""
 _HOUR_MS = 3_600_000
+_MISSING_TIMES = 3
 
 
 def message_bytes_max(stream: StreamConfig) -> int:
     """The largest record that the source of a stream may have to send: a body that does not compress, and its header."""
     return max(_BROKER_DEFAULT_MESSAGE_BYTES, stream.source.record_bytes + stream.source.record_bytes // 64 + _FRAME_BYTES)
+
+
+class TopicWatch:
+    """Notices that a topic was deleted or made anew: to its clients that looks like a cluster that is slow, or idle."""
+
+    def __init__(self, stream: StreamConfig, topic: str = "") -> None:
+        self._kafka = stream.kafka
+        self._name = topic or stream.id.topic
+        self._missing = 0
+        self.id = topic_id(self._kafka, self._name)
+        """The id that the cluster gave it; empty if there is none yet."""
+
+    def look(self) -> None:
+        """Ask the cluster. Raises HistoryLostError; a cluster that does not answer is no news."""
+        try:
+            found = topic_id(self._kafka, self._name)
+        except KafkaFailure:
+            return
+        if found == self.id:
+            self._missing = 0
+            return
+        self._missing += 1  # a broker that just started may not know its topics yet
+        if found or self._missing >= _MISSING_TIMES:
+            raise HistoryLostError(
+                "the topic was made anew, its records are lost" if found else "the topic is gone",
+                where=f"topic {self._name}, {kafka_place(self._kafka)}",
+                remedy="restore the topic; or load the target anew and start the stream anew (docs/WHAT-IF.md)",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,19 @@ def test_a_lost_topic_is_not_taken_for_a_new_stream(server: DatabaseServer, farm
     assert "load the target anew" in error.remedy
 
 
+def test_a_topic_that_is_lost_while_the_source_runs(server: DatabaseServer, farm: Farm, make: Any) -> None:
+    """It ends soon, and says that the history is gone; it does not wait for a delivery that never comes."""
+    stream = make()
+    with Running(stream).await_streaming() as source:
+        insert(server, 1)
+        source.await_acknowledged(1)
+        admin = KafkaAdminClient(bootstrap_servers=farm.kafka().bootstrap)
+        admin.delete_topics([stream.id.topic])
+        admin.close()
+        insert(server, 2)
+        assert isinstance(source.ended(60), HistoryLostError)
+
+
 def test_a_source_that_was_superseded_gives_up(server: DatabaseServer, make: Any) -> None:
     """The first notices at its next record; the stream has everything once, by the second."""
     stream = make()
