@@ -108,6 +108,13 @@ class Policies:
         """Whether the last writer of each row and key has to be remembered: ``latest_timestamp`` is in use."""
         return any(p.ranks for p in self.in_use(table).values())
 
+    @property
+    def asks_who_wrote(self) -> bool:
+        """Whether that is so for any table at all."""
+        entries = [self.pair, *(t.entry for t in self.tables)]
+        policies = [p for e in entries for p in (*(policy for _, policy in e.types), e.default)]
+        return any(p.ranks for p in policies if p is not None)
+
     def by_commit_time(self, table: TableName) -> bool:
         """Whether commit times are compared: an equal row that was written later is then not as expected."""
         return any(p.by_commit_time for p in self.in_use(table).values())

@@ -7,7 +7,7 @@ of each flow, with everything resolved that its source and its applier must know
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,6 +74,8 @@ class StreamConfig:
     sites: tuple[str, ...]
     server_id: int
     """With which the source registers at the origin."""
+    reverse: StreamConfig | None = None
+    """The stream that goes back, of a pair that writes at both sites."""
 
     def site(self, role: Role) -> Site:
         """Where that role of the stream runs."""
@@ -266,4 +268,5 @@ def _streams(config: Config, flows: list[Flow], policies: dict[Key, Any]) -> lis
                     server_id=server_id,
                 )
             )
-    return streams
+    by_way = {(s.id.pair, s.id.origin, s.id.target, s.id.stream): s for s in streams}
+    return [replace(s, reverse=by_way.get((s.id.pair, s.id.target, s.id.origin, s.id.stream))) for s in streams]

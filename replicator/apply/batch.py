@@ -143,6 +143,11 @@ class Segment:
         self._nets: dict[str, _TableNet] = {}  # by the target table's quoted name
         self._ordered = False
 
+    @property
+    def events(self) -> Sequence[tuple[TablePlan, int, bytes]]:
+        """Its rows events."""
+        return self._events
+
     def holds_other_plan(self, plan: TablePlan) -> bool:
         """Whether the same target table is here under another plan (its columns changed in between)."""
         net = self._nets.get(plan.table)

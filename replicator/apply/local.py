@@ -10,35 +10,44 @@ Whether the memory is complete is known exactly: it must cover what the target's
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from conflict.stamps import Register, registers
 from conflict.types import Change as RowChange
-from conflict.types import LocalRow, Provenance, Row
+from conflict.types import Decision, LocalRow, Provenance, Row
 
-from ..errors import ApplyError, DatabaseError
-from ..gtid import parse_position
+from ..errors import ApplyError, DatabaseError, ReplicatorError
+from ..gtid import Position, parse_position
+from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 from ..stream.consumer import RecordConsumer
 from ..stream.reader import LargeBegin, LargePart, RecordEnd, StreamReader, Txn
 from ..stream.seek import offset_behind
-from .batch import Change, Segment
+from ..stream.topics import ensure_topics
+from ..stream.wire import QUERY, read_events
+from .batch import KINDS
 from .plan import TablePlan
+from .session import Session, text_row
 from .shape import Shape, shape_of
+from .target import Targets
+from .writer import Plans
 
 if TYPE_CHECKING:
     from ..config import StreamConfig
-    from .writer import Plans
 
-__all__ = ["LocalChanges"]
+__all__ = ["LocalChanges", "OpenMemory", "local_changes"]
 
 _POLL_MS = 50
 _KEYS_MAX = 2_000_000
+_FORGET_FROM = 100_000
 _WAIT_S = 30.0
+_OWNER = re.compile(r"#\d+")
 
-Key = tuple[str, Register]
+Key = tuple[str, tuple[str, ...], Row]
+"""Table, names of the key's columns, values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,100 +56,131 @@ class _Entry:
     deleted: Row | None
 
 
+def local_changes(stream: StreamConfig, seen: int) -> LocalChanges | None:
+    """The memory that the stream needs; None where it writes one way, or no policy asks who wrote a row last."""
+    back = stream.reverse
+    return LocalChanges(stream, back, seen) if back is not None and stream.policies.asks_who_wrote else None
+
+
 class LocalChanges:
     """Follows the stream back, from behind the sequence ``seen`` on."""
 
-    def __init__(self, stream: StreamConfig, back: StreamConfig, plans: Plans, seen: int) -> None:
+    def __init__(self, stream: StreamConfig, back: StreamConfig, seen: int) -> None:
         self._stream = stream
         self._back = back
-        self._plans = plans
+        self._targets = Targets(stream.target.database.connect_args(), stream.target.name)
+        self._plans = Plans(stream, self._targets)
         self._seen = seen
         self._lock = threading.Condition()
         self._entries: dict[Key, _Entry] = {}
-        self._position = ""
+        self.remembers = stream.policies.remembers
+        self._concerned: dict[tuple[str, str], bool] = {}
+        self._position: Position | None = None
         self._error: BaseException | None = None
         self._closed = False
         self._large: LargeBegin | None = None
+        self._forget_from = _FORGET_FROM
+        ensure_topics(back)  # its source may never have run
         self._consumer = RecordConsumer(back)
         self._thread = threading.Thread(target=self._run, name="local-changes", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop reading; safe to call twice."""
-        self._closed = True
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._lock.notify_all()
         self._thread.join(timeout=5)
         self._consumer.close()
+        self._targets.close()
 
     def concerns(self, plan: TablePlan) -> bool:
         """Whether a table's policies ask who wrote a row last."""
-        return bool(self._stream.policies.needs_provenance((plan.map.schema, plan.map.table)))
+        name = (plan.map.schema, plan.map.table)
+        known = self._concerned.get(name)
+        if known is None:
+            known = self._concerned[name] = self._stream.policies.needs_provenance(name)
+        return known
 
-    def wait(self, position: str, flavor: str) -> None:
-        """Return once every local change in ``position`` (of the target's binlog) is remembered.
+    def cover(self, session: Session) -> None:
+        """Return once everything that the target has committed by now is remembered.
 
-        Raises DatabaseError where the source of this site does not come so far in time; trying again may help.
+        Rows that the session's open transaction has locked, or written, are then known for certain. Raises DatabaseError
+        where the source of this site does not come so far in time; trying again may help.
         """
+        flavor = FLAVOR_MARIADB if session.mariadb else FLAVOR_MYSQL
+        target = _committed(session)
 
         def covered() -> bool:
-            return self._error is not None or parse_position(flavor, self._position).covers(position)
+            if self._error is not None or self._closed:
+                return True
+            return self._position is not None and self._position.covers(target)
 
         with self._lock:
             done = self._lock.wait_for(covered, _WAIT_S)
             if self._error is not None:
                 raise self._error
+        if self._closed:
+            raise ReplicatorError("rolled back: the applier ends")
         if not done:
             raise DatabaseError(
                 "the stream back is behind: who wrote a row last cannot be known yet",
-                where=f"stream {self._back.id}, position {self._position or 'none'}",
+                where=f"stream {self._back.id}, position {self._position or 'none'}, {flavor} target",
                 remedy=f"check the source of site {self._stream.target.name}; the applier goes on by itself",
             )
 
-    def any_unseen(self, segment: Segment, seen: int) -> bool:
-        """Whether a concurrent local change stands at any key of these changes."""
+    def forget_tables(self) -> None:
+        """The target's tables may have changed: ask again."""
+        self._plans.forget()
+
+    def any_unseen(self, events: Iterable[tuple[TablePlan, int, bytes]], seen: int) -> bool:
+        """Whether a concurrent local change stands at any key of these rows events."""
         if not self._entries:
             return False
-        return any(
-            self._find(key, seen) is not None
-            for change in segment.changes()
-            if self.concerns(change.plan)
-            for key in _keys(shape_of(change.plan), change)
-        )
-
-    def local_row(self, row: Row | None, shape: Shape, register: Register, seen: int) -> LocalRow:
-        """What is, or was, at one key, with its last writer where that is not known to the origin."""
-        entry = self._find((shape.name, register), seen)
-        if entry is None:
-            return LocalRow(row, unseen=False)
-        return LocalRow(row, entry.provenance, None if row is not None else entry.deleted, unseen=True)
+        for plan, kind, payload in events:
+            if self.concerns(plan):
+                for _, _, keys in _changes(plan, kind, payload):
+                    if any(self._find(key, seen) is not None for key in keys):
+                        return True
+        return False
 
     def forget(self, seen: int) -> None:
         """The origin has seen everything up to ``seen``: only what is later still matters."""
         if seen > self._seen:
             self._seen = seen
-            if len(self._entries) > _KEYS_MAX // 8:
+            if len(self._entries) > self._forget_from:
                 with self._lock:
                     self._entries = {k: e for k, e in self._entries.items() if e.provenance.sequence > seen}
+                self._forget_from = 2 * len(self._entries) + _FORGET_FROM
 
     def _find(self, key: Key, seen: int) -> _Entry | None:
         entry = self._entries.get(key)
         return entry if entry is not None and entry.provenance.sequence > seen else None
 
+    def drop(self, superseded: dict[Key, _Entry]) -> None:
+        """Forget entries that a replicated change superseded, unless a later local change stands there by now."""
+        with self._lock:
+            for key, entry in superseded.items():
+                if self._entries.get(key) is entry:
+                    del self._entries[key]
+
     def _run(self) -> None:
         try:
-            offset = offset_behind(self._consumer, self._seen)
-            self._consumer.assign(offset)
+            self._consumer.assign(offset_behind(self._consumer, self._seen))
             reader = StreamReader(stream=self._back.id.topic, anywhere=True)
             while not self._closed:
                 for at, value in self._consumer.poll(_POLL_MS):
                     for item in reader.feed(at, value):
                         self._plans.flavor = reader.flavor
-                        self._take(item)
-        except BaseException as error:  # noqa: BLE001  (raised again by ``wait`` in the applier's threads)
+                        self._take(item, reader.flavor)
+        except BaseException as error:  # noqa: BLE001  (raised again by ``cover`` in the applier's threads)
             with self._lock:
                 self._error = error
                 self._lock.notify_all()
 
-    def _take(self, item: object) -> None:
+    def _take(self, item: object, flavor: str) -> None:
         if isinstance(item, Txn):
             self._remember(item)
         elif isinstance(item, LargeBegin):
@@ -150,28 +190,29 @@ class LocalChanges:
             self._remember(
                 Txn(head.sequence, head.gtid, head.commit_time_us, head.site, item.table_maps, item.events, head.epoch)
             )
-        elif isinstance(item, RecordEnd):
+        elif isinstance(item, RecordEnd) and item.position:
+            position = parse_position(flavor, item.position)
             with self._lock:
-                self._position = item.position or self._position
+                self._position = position
                 self._lock.notify_all()
 
     def _remember(self, txn: Txn) -> None:
         if txn.sequence <= self._seen:
             return
         site = txn.site or self._back.origin.name
-        provenance = Provenance(
-            site, txn.commit_time_us, txn.gtid, txn.sequence, self._stream.site_priorities.get(site, 0)
-        )
+        priority = self._stream.site_priorities.get(site, 0)
+        provenance = Provenance(site, txn.commit_time_us, txn.gtid, txn.sequence, priority)
         fresh: dict[Key, _Entry] = {}
-        for plan, kind, payload in self._events(txn):
-            shape = shape_of(plan)
-            segment = Segment(foreign_key_checks=False)
-            segment.collect(plan, kind, payload)
-            for change in segment.changes():
-                before, after = shape.values(change.before_texts), shape.values(change.after_texts)
-                for register in registers(RowChange(before, after), shape.info):
-                    gone = before if before is not None and _holds(before, register) else None
-                    fresh[(shape.name, register)] = _Entry(provenance, gone)
+        for event in read_events(txn.events):
+            if event.type == QUERY:
+                self._plans.forget()
+            elif event.type in KINDS:
+                plan = self._plan(txn.table_maps[event.table])
+                if plan is not None and self.concerns(plan):
+                    for change, found, keys in _changes(plan, event.type, event.payload):
+                        for register, key in zip(found, keys, strict=True):
+                            gone = change.before if change.before is not None and _holds(change.before, register) else None
+                            fresh[key] = _Entry(provenance, gone)
         with self._lock:
             self._entries.update(fresh)
         if len(self._entries) > _KEYS_MAX:
@@ -181,17 +222,89 @@ class LocalChanges:
                 remedy="bring the flow back up first, then this one: both directions must not be down for so long",
             )
 
-    def _events(self, txn: Txn) -> Iterable[tuple[TablePlan, int, bytes]]:
-        plans = self._plans.of(txn.table_maps)
-        for kind, table, payload in txn.rows():
-            plan = plans[table]
-            if plan is not None and self.concerns(plan):
-                yield plan, kind, payload
+    def _plan(self, table_map: bytes) -> TablePlan | None:
+        try:
+            return self._plans.get(table_map)
+        except ApplyError:
+            self._plans.forget()  # a statement may have run since
+        try:
+            return self._plans.get(table_map)
+        except ApplyError:
+            return None  # the table is another one by now: so are its rows
 
 
-def _keys(shape: Shape, change: Change) -> list[Key]:
-    row_change = RowChange(shape.values(change.before_texts), shape.values(change.after_texts))
-    return [(shape.name, register) for register in registers(row_change, shape.info)]
+class OpenMemory:
+    """What one connection's open transaction knows of local changes, with what it superseded itself."""
+
+    def __init__(self, local: LocalChanges) -> None:
+        self._local = local
+        self._superseded: dict[Key, _Entry] = {}
+        self.concerns = local.concerns
+        self.any_unseen = local.any_unseen
+        self._remembers = local.remembers
+
+    def cover(self, session: Session) -> None:
+        """See ``LocalChanges.cover``."""
+        self._local.cover(session)
+
+    def row(self, row: Row | None, shape: Shape, register: Register, seen: int) -> LocalRow:
+        """What is, or was, at one key, with its last writer where that is not known to the origin."""
+        entry = self._standing(shape, register, seen)
+        if entry is None:
+            return LocalRow(row, unseen=False)
+        return LocalRow(row, entry.provenance, None if row is not None else entry.deleted, unseen=True)
+
+    def settled(self, decision: Decision, change: RowChange, shape: Shape, seen: int) -> None:
+        """A change was decided: where its writer supersedes a local one, that one no longer stands there."""
+        if decision.provenance is None:
+            return
+        for register in registers(change, shape.info):
+            entry = self._standing(shape, register, seen)
+            if entry is not None and self._remembers(shape.info.name, decision.provenance, entry.provenance, unseen=True):
+                self._superseded[_key(shape, register)] = entry
+
+    def committed(self) -> None:
+        """The transaction is durable."""
+        if self._superseded:
+            self._local.drop(self._superseded)
+            self._superseded = {}
+
+    def rolled_back(self) -> None:
+        """The transaction never was."""
+        self._superseded = {}
+
+    def _standing(self, shape: Shape, register: Register, seen: int) -> _Entry | None:
+        key = _key(shape, register)
+        entry = self._local._find(key, seen)
+        return None if entry is None or self._superseded.get(key) is entry else entry
+
+
+def _committed(session: Session) -> str:
+    """All that the target has committed, as a position.
+
+    MySQL frees a transaction's locks a moment before it counts as executed; until then it is owned by its connection.
+    """
+    if session.mariadb:
+        (outcome,) = session.run(b"SELECT @@global.gtid_binlog_pos")
+        return (text_row((outcome.rows or [])[0])[0] or b"").decode()
+    (outcome,) = session.run(b"SELECT @@global.gtid_owned, @@global.gtid_executed")
+    owned, executed = [(text or b"").decode() for text in text_row((outcome.rows or [])[0])]
+    return ",".join([part for part in (_OWNER.sub("", owned), executed) if part])
+
+
+def _changes(plan: TablePlan, kind: int, payload: bytes) -> Iterator[tuple[RowChange, tuple[Register, ...], list[Key]]]:
+    """The changes of a rows event with the registers that each touches."""
+    shape = shape_of(plan)
+    for before, after in plan.texts(kind, payload):
+        change = RowChange(shape.values(before), shape.values(after))
+        found = registers(change, shape.info)
+        yield change, found, [_key(shape, register) for register in found]
+
+
+def _key(shape: Shape, register: Register) -> Key:
+    ordinals, values = register
+    names = shape.info.columns
+    return (shape.name, tuple([names[i].name.lower() for i in ordinals]), values)
 
 
 def _holds(row: Row, register: Register) -> bool:

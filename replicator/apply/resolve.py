@@ -7,6 +7,7 @@ For each change the present rows are read and locked: the one at its old key, an
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from conflict.engine import decide, decide_structural
@@ -21,17 +22,21 @@ from ..stream.wire import read_events
 from .batch import INSERT, KINDS, NO_FOREIGN_KEY_CHECKS, Change, kind_of
 from .journal import Journal
 from .plan import TablePlan
-from .session import ServerError, Session, text_row
+from .session import SQL_MODE, ServerError, Session, text_row
 from .shape import Shape, shape_of
+from .writer import PASSING
 
 if TYPE_CHECKING:
     from ..config import StreamConfig
     from ..context import Reporter
+    from .clocks import Clocks
+    from .local import OpenMemory
     from .quarantine import Quarantine
     from .writer import Plans
 
 __all__ = ["Resolver"]
 
+_TRIES = 3
 _LABEL = re.compile("[|,=]")  # what separates labels in a counter's name
 _DUPLICATE, _NO_PARENT, _HAS_CHILDREN = (1062, 1586), (1452, 1216), (1451, 1217)
 
@@ -39,12 +44,22 @@ _DUPLICATE, _NO_PARENT, _HAS_CHILDREN = (1062, 1586), (1452, 1216), (1451, 1217)
 class Resolver:
     """Resolves whole transactions on a session whose transaction is open and holds the checkpoint."""
 
-    def __init__(self, stream: StreamConfig, plans: Plans, reporter: Reporter, quarantine: Quarantine) -> None:
+    def __init__(
+        self,
+        stream: StreamConfig,
+        plans: Plans,
+        reporter: Reporter,
+        quarantine: Quarantine,
+        memory: OpenMemory | None = None,
+        clocks: Clocks | None = None,
+    ) -> None:
         self._stream = stream
         self._plans = plans
         self._reporter = reporter
         self.quarantine = quarantine
         self._journal = Journal(stream)
+        self.memory = memory
+        self._clocks = clocks
 
     def resolve(self, session: Session, txn: Txn) -> None:
         """Write every change of the transaction, in order.
@@ -52,6 +67,7 @@ class Resolver:
         Raises ConflictHalt where a policy says so, ApplyError where the target cannot take a change; the caller rolls back.
         """
         plans = self._plans.of(txn.table_maps)
+        self._cover(session, txn, plans)
         checks = True
         for event in read_events(txn.events):
             kind, payload = event.type, event.payload
@@ -70,6 +86,22 @@ class Resolver:
         if not checks:
             session.run(b"SET foreign_key_checks=1")
 
+    def _cover(self, session: Session, txn: Txn, plans: Mapping[int, TablePlan | None]) -> None:
+        """Lock the rows of tables where commit times decide, and wait until what was changed there by then is remembered."""
+        memory = self.memory
+        if memory is None:
+            return
+        locked = False
+        for event in read_events(txn.events):
+            plan = plans[event.table] if event.type in KINDS else None
+            if plan is not None and memory.concerns(plan):
+                locked = True
+                texts = plan.texts(event.type, event.payload)
+                for (before, after), (old, new) in zip(plan.literals(event.type, event.payload), texts, strict=True):
+                    self._read(session, Change(plan, kind_of(before, after), before, after, old, new), shape_of(plan), txn.seen)
+        if locked:
+            memory.cover(session)
+
     def retry(self, session: Session, txn: Txn, change: Change) -> None:
         """Decide one change that was held, as if it came now."""
         self._decide(session, txn, change)
@@ -80,10 +112,11 @@ class Resolver:
             return
         self._decide(session, txn, change)
 
-    def _decide(self, session: Session, txn: Txn, change: Change) -> None:
+    def _decide(self, session: Session, txn: Txn, change: Change, tries: int = 0) -> None:
         shape = shape_of(change.plan)
         row_change = RowChange(shape.values(change.before_texts), shape.values(change.after_texts))
-        local, others = self._read(session, change, shape)
+        memory = self._memory_of(change.plan)
+        local, others = self._read(session, change, shape, txn.seen)
         decision = decide(
             row_change,
             local,
@@ -94,16 +127,27 @@ class Resolver:
             site=self._stream.target.name,
             site_priority=self._stream.site_priorities.get(self._stream.target.name, 0),
             full=change.plan.full or not change.plan.identity,
+            remembering=memory is not None,
             now_us=now_us(),
+            clock_offset_us=self._clocks.at_least_us if self._clocks is not None else None,
         )
-        self._carry_out(session, txn, change, shape, local, row_change, decision)
+        last_try = tries >= _TRIES
+        if not self._carry_out(session, txn, change, shape, local, row_change, decision, last_try=last_try):
+            if memory is not None:
+                memory.cover(session)
+            self._decide(session, txn, change, tries + 1)
+        elif memory is not None:
+            memory.settled(decision, row_change, shape, txn.seen)
+
+    def _memory_of(self, plan: TablePlan) -> OpenMemory | None:
+        return self.memory if self.memory is not None and self.memory.concerns(plan) else None
 
     def _provenance(self, txn: Txn) -> Provenance:
         site = txn.site or self._stream.origin.name
         priority = self._stream.site_priorities.get(site, 0)
         return Provenance(site, txn.commit_time_us, txn.gtid, txn.sequence, priority)
 
-    def _read(self, session: Session, change: Change, shape: Shape) -> tuple[LocalRow, list[LocalRow]]:
+    def _read(self, session: Session, change: Change, shape: Shape, seen: int) -> tuple[LocalRow, list[LocalRow]]:
         """What is at the change's old key, and at the other keys it wants; all locked."""
         plan = change.plan
         own = change.before if change.before is not None else change.after
@@ -113,7 +157,16 @@ class Resolver:
             # Without a key an insert never meets a row; others are found by all of their values.
             found = [] if change.kind == INSERT else self._select(session, plan, plan.where_row(own_texts) + b" LIMIT 1", shape)
             return LocalRow(found[0] if found else None), []
+        memory = self._memory_of(plan)
+
+        def known(row: Row | None, ordinals: Sequence[int], image: Row | None) -> LocalRow:
+            if memory is None or image is None:
+                return LocalRow(row)
+            return memory.row(row, shape, shape.register(ordinals, image), seen)
+
         found = self._select(session, plan, plan.where_keys([plan.key(own)]), shape)
+        local = known(found[0] if found else None, plan.identity, shape.values(own_texts))
+        after = shape.values(change.after_texts)
         others: list[LocalRow] = []
         if change.after is not None and change.after_texts is not None:
             wanted = list(plan.uniques)
@@ -122,8 +175,8 @@ class Resolver:
             for ordinals in wanted:
                 if all(change.after_texts[i] is not None for i in ordinals):
                     rows = self._select(session, plan, plan.where_ordinals(ordinals, change.after), shape)
-                    others += [LocalRow(row) for row in rows]
-        return LocalRow(found[0] if found else None), others
+                    others.append(known(rows[0] if rows else None, ordinals, after))
+        return local, [one for one in others if one.row is not None or one.provenance is not None]
 
     def _select(self, session: Session, plan: TablePlan, where: bytes, shape: Shape) -> list[Row]:
         (outcome,) = session.run(plan.select_head + where + b" FOR UPDATE")
@@ -138,10 +191,13 @@ class Resolver:
         local: LocalRow,
         row_change: RowChange,
         decision: Decision,
-    ) -> None:
+        *,
+        last_try: bool,
+    ) -> bool:
+        """Write what was decided and its record; False, with nothing done, where a row came to a key since it was read."""
         record = decision.record
+        entry = b""
         if record is not None:
-            self._count(record, shape)
             entry = self._journal.entry(txn, change, shape, local.row, decision)
             if decision.action is Action.HALT:
                 raise ConflictHalt(
@@ -151,15 +207,24 @@ class Resolver:
                     f"{record.conflict}, then `replicator resume`; or leave the transaction out with `replicator skip`",
                     entry=entry,
                 )
-            session.run(entry)
         if decision.action is Action.QUARANTINE:
             assert record is not None
             self.quarantine.hold(session, txn, change, record.reason, record.conflict, local.row)
-            return
-        try:
-            self._write(session, change, shape, local, row_change, decision)
-        except ServerError as error:
-            self._refused(session, txn, change, shape, error)
+        else:
+            try:
+                self._write(session, change, shape, local, row_change, decision)
+            except ServerError as error:
+                if error.errno in PASSING:
+                    raise
+                session.run(b"ROLLBACK TO SAVEPOINT w;SET sql_mode='%b'" % SQL_MODE.encode())
+                if error.errno in _DUPLICATE and not last_try:
+                    return False
+                self._refused(session, txn, change, shape, error)
+                return True
+        if record is not None:
+            self._count(record, shape)
+            session.run(entry)
+        return True
 
     def _count(self, record: Record, shape: Shape) -> None:
         policy, table = record.policy.partition("(")[0], _LABEL.sub("_", shape.name)
@@ -186,8 +251,8 @@ class Resolver:
             if plan.is_lenient(literals):
                 statements.insert(0, b"SET @replicator_mode=@@sql_mode, sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
                 statements.append(b"SET sql_mode=@replicator_mode")
-        for statement in statements:
-            session.run(statement)
+        if statements:
+            session.run(b";".join([b"SAVEPOINT w", *statements]))
 
     def _where(self, change: Change, shape: Shape, row: Row | None) -> bytes:
         if change.plan.identity:

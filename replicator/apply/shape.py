@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from conflict.stamps import Register
 from conflict.table import ColumnInfo, ColumnKind, TableInfo
 from conflict.types import Change as RowChange
-from conflict.types import Row
+from conflict.types import Row, key_of
 
 from ..row.convert import key_literal, literal_of_value, value_of_text
 from ..row.types import Column, Type
@@ -41,6 +42,7 @@ class Shape:
         self.name = f"{plan.target.schema}.{plan.target.name}"
         self._columns = [plan.map.columns[i] for i in plan.written]
         place = {ordinal: at for at, ordinal in enumerate(plan.written)}
+        self._place = place
         self._key = tuple([place[i] for i in plan.identity if i in place])
         uniques = [tuple([place[i] for i in key]) for key in plan.uniques if all(i in place for i in key)]
         self.info = TableInfo(
@@ -51,6 +53,11 @@ class Shape:
             tuple(uniques),
         )
         self.key_names = "key (" + ", ".join([self._columns[i].name for i in self._key]) + ")" if self._key else "no key"
+
+    def register(self, ordinals: Sequence[int], row: Row) -> Register:
+        """A key, by its columns' ordinals in the table map, with its values in a row: where its last writer is remembered."""
+        places = tuple([self._place[i] for i in ordinals])
+        return places, key_of(row, places)
 
     def values(self, texts: Image | None) -> Row | None:
         """The values of a text image of the table map."""

@@ -23,8 +23,10 @@ from ..stream.topics import ensure_topics
 from ..stream.wire import QUERY, event_kinds
 from .batch import Planner
 from .checkpoint import Checkpoint, Fence
+from .clocks import Clocks
 from .ddl import DdlApplier
 from .large import Gathered, LargeTransaction
+from .local import OpenMemory, local_changes
 from .pipeline import Pipeline
 from .quarantine import Quarantine
 from .resolve import Resolver
@@ -78,11 +80,15 @@ class Applier:
         self._acks = AckPublisher(stream)
         resources.callback(self._acks.close)
         quarantine = Quarantine(stream)
+        self._clocks = Clocks(stream, self._reporter)
+        resources.callback(self._clocks.close)
+        self._local = local_changes(stream, self._checkpoint.seen)
         self._writers = []
         for slot in range(stream.apply.connections):
             session = Session(settings, site=site, lock_wait_s=_LOCK_WAIT_S)
             resources.callback(session.close)
-            resolver = Resolver(stream, self._plans, self._reporter, quarantine)
+            memory = OpenMemory(self._local) if self._local is not None else None
+            resolver = Resolver(stream, self._plans, self._reporter, quarantine, memory, self._clocks)
             self._writers.append(Writer(session, slot, self._fence, self._plans, resolver, self._reporter))
         self._ddl = DdlApplier(stream, self._fence, self._plans, self._writers[0], worker)
         resources.callback(self._ddl.close)
@@ -99,6 +105,8 @@ class Applier:
             waited=self._waited,
         )
         resources.callback(self._pipeline.close)
+        if self._local is not None:
+            resources.callback(self._local.close)
         self._batch = Batch()
         self._gathered: Gathered | None = None
         self._large: LargeTransaction | None = None
@@ -114,6 +122,7 @@ class Applier:
         while not self._worker.stop.is_set():
             self._reporter.tick()
             self._pipeline.check()
+            self._clocks.look()
             self._tell_limit()
             if self._held_by(self._control.poll()):
                 continue
@@ -192,6 +201,8 @@ class Applier:
             self._flush()
             self._pipeline.drain()
             self._ddl.apply(txn, checkpoint)
+            if self._local is not None:
+                self._local.forget_tables()
             self._checkpoint = checkpoint
             self._applied(checkpoint, txn.commit_time_us)
             return
@@ -281,6 +292,7 @@ class Applier:
     def _heartbeat(self, beat: Heartbeat) -> None:
         """A sign of life of the origin passes all stages behind the transactions before it."""
         if beat.origin_time_us:
+            self._clocks.heard(beat.origin_time_us)
             state = self._reader.state
             self._reporter.stage("fetched", state.sequence, self._checkpoint.gtid, beat.origin_time_us)
             self._flush()
@@ -343,6 +355,8 @@ class Applier:
 
     def _applied(self, checkpoint: Checkpoint, origin_time_us: int) -> None:
         """Say to everyone how far the target has come."""
+        if self._local is not None:
+            self._local.forget(checkpoint.seen)
         known = self._reporter.stages.get("applied")
         time_us = origin_time_us or (known.origin_time_us if known else 0)
         self._reporter.stage("applied", checkpoint.sequence, checkpoint.gtid, time_us)

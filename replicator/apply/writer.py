@@ -39,6 +39,8 @@ _CONNECTION = frozenset({1040, 1053, 1152, 1158, 1159, 1160, 1161, 1290, 1317, 1
 _NOT_TRANSACTIONAL = 1785  # MySQL's refusal of a non-transactional table in a GTID transaction
 _STALE = frozenset({1054, 1136, 1146, 1051, 1049, 1110, 1072})
 """The target's table is not as we remember it."""
+PASSING = _TRY_AGAIN | _CONNECTION | {_NOT_TRANSACTIONAL}
+"""Errors of the server that say nothing about a row."""
 
 
 _FENCE = Expect(affected=1)
@@ -178,9 +180,10 @@ class Writer:
         self._plans = plans
         self._resolver = resolver
         self._quarantine = resolver.quarantine
+        self._memory = resolver.memory
         self._reporter = reporter
         self._depth = 0
-        self._pending: tuple[Txn, list[Statement]] | None = None
+        self._pending: tuple[Txn, list[Statement], Planner] | None = None
         self.packet_bytes = min(_PACKET_BYTES, session.max_packet // 2)
 
     @property
@@ -193,10 +196,13 @@ class Writer:
 
         Raises RetryBatch (rolled back), FencedError, ConflictHalt, ApplyError, DatabaseError.
         """
+        self._forget_open()
         self._quarantine.refresh(self.session)
         held = any(self._quarantine.touched_by(segment.changes()) for segment in batch.planner.segments)
         try:
             self._run([*self._opening(batch.checkpoint), *([] if held else batch.statements)])
+            if not held:
+                self._verify(batch.planner, batch.txns)
         except (_Mismatch, ServerError) as error:
             self._judge(error)
             disrupt()
@@ -224,7 +230,8 @@ class Writer:
 
     def part(self, txn: Txn) -> None:
         """Write a part of a large transaction into the open one; the next call, or ``finish_part``, awaits its end."""
-        statements = self._plan([txn])  # while the server works on the part before
+        planner = self._plan([txn])  # while the server works on the part before
+        statements = planner.statements(self.limits)
         self.finish_part()
         packets = list(self._packets([Statement(b"SAVEPOINT b", ANYTHING), *statements]))
         try:
@@ -235,15 +242,16 @@ class Writer:
         except (_Mismatch, ServerError) as error:
             self._mend_part(txn, error)
             return
-        self._pending = (txn, sent)
+        self._pending = (txn, sent, planner)
 
     def finish_part(self) -> None:
         """Wait for the part on its way, and look closer where it did not fit."""
         if self._pending is None:
             return
-        (txn, sent), self._pending = self._pending, None
+        (txn, sent, planner), self._pending = self._pending, None
         try:
             self._check(sent, self.session.receive())
+            self._verify(planner, [txn])
         except (_Mismatch, ServerError) as error:
             self._mend_part(txn, error)
 
@@ -256,10 +264,13 @@ class Writer:
     def commit(self) -> None:
         """Make it visible. Raises DatabaseError where the outcome is not known."""
         self.session.run(b"COMMIT")
+        if self._memory is not None:
+            self._memory.committed()
 
     def rollback(self) -> None:
         """Give everything up since ``execute``."""
         self._quarantine.forget()
+        self._forget_open()
         if self._pending is not None:
             self._pending = None
             try:
@@ -268,11 +279,29 @@ class Writer:
                 pass  # it is rolled back anyhow
         self.session.run(b"ROLLBACK;SET foreign_key_checks=1")
 
-    def _plan(self, txns: Sequence[Txn]) -> list[Statement]:
+    def _forget_open(self) -> None:
+        if self._memory is not None:
+            self._memory.rolled_back()
+
+    def _verify(self, planner: Planner, txns: Sequence[Txn]) -> None:
+        """Where policies ask who wrote a row last: raise _Mismatch if a local change that the origin had not seen is in the way.
+
+        The rows are written, so locked: what was changed here before is remembered when ``cover`` returns.
+        """
+        memory = self._memory
+        if memory is None or not txns:
+            return
+        events = [event for segment in planner.segments for event in segment.events if memory.concerns(event[0])]
+        if events:
+            memory.cover(self.session)
+            if memory.any_unseen(events, min(txn.seen for txn in txns)):
+                raise _Mismatch
+
+    def _plan(self, txns: Sequence[Txn]) -> Planner:
         planner = Planner()
         for txn in txns:
             planner.add(self._plans.of(txn.table_maps), txn.events)
-        return planner.statements(self.limits)
+        return planner
 
     def _split(self, txns: list[Txn]) -> None:
         """Write what did not fit as a whole in halves."""
@@ -283,8 +312,10 @@ class Writer:
         for half in (txns[:middle], txns[middle:]):
             self._depth += 1
             name = b"s%d" % self._depth
+            planner = self._plan(half)
             try:
-                self._run([Statement(b"SAVEPOINT " + name, ANYTHING), *self._plan(half)])
+                self._run([Statement(b"SAVEPOINT " + name, ANYTHING), *planner.statements(self.limits)])
+                self._verify(planner, half)
             except (_Mismatch, ServerError) as error:
                 self._judge(error)
                 self._run_sql(b"ROLLBACK TO SAVEPOINT " + name + b";SET foreign_key_checks=1")

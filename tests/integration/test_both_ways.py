@@ -98,3 +98,10 @@ def converge(pair: Pair, *, rows: int, seconds: float, writers: int, kills: int,
 def test_both_sites_end_equal(pairs: Pairs, flavor: str) -> None:
     """By timestamp column and by difference, with kills."""
     converge(both_ways(pairs, flavor), rows=40, seconds=6, writers=2, kills=2, tables=["item", "stock"], seed=int(time.time()))
+
+
+def test_commit_times_settle_without_a_column(pairs: Pairs, flavor: str) -> None:
+    """Keys used again, key changes, contested unique values, deletes: the sites know what the other one had not seen."""
+    pair = both_ways(pairs, flavor)
+    converge(pair, rows=40, seconds=6, writers=2, kills=2, tables=["note"], seed=int(time.time()))
+    assert counter(pair, "east", "fallbacks") + counter(pair, "west", "fallbacks") > 0
