@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -27,8 +28,12 @@ def _pattern(text: str) -> str:
     return text
 
 
+_FILE_AND_POSITION = re.compile(r"[^:]+\.\d{6,}:\d+")
+"""MariaDB only: the source turns it into a GTID position (``source.origin``)."""
+
+
 def _start(text: str) -> str:
-    if text in ("earliest", "latest", "snapshot"):
+    if text in ("earliest", "latest", "snapshot") or _FILE_AND_POSITION.fullmatch(text):
         return text
     for form in (MySqlGtidSet, MariaDbPosition):
         try:
@@ -36,7 +41,7 @@ def _start(text: str) -> str:
                 return text
         except DecodeError:
             pass
-    raise ValueError("not a start; remedy: earliest, latest, snapshot, or a GTID set of the origin")
+    raise ValueError("not a start; remedy: earliest, latest, snapshot, a GTID set of the origin, or file:position of a MariaDB")
 
 
 def _listed(value: Any) -> Any:
