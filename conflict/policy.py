@@ -4,6 +4,8 @@ The block is a mapping::
 
     mode: apply | observe
     clock_offset_ms_max: 500
+    log_days: 90
+    quarantine: {max_rows: 10000}
     default: POLICY | {TYPE: POLICY, ..., default: POLICY}
     tables:
       "schema.table": POLICY | {TYPE: POLICY, ..., default: POLICY, columns: {COLUMNS: POLICY, ...}}
@@ -68,6 +70,10 @@ class Policies:
     """Dry run: conflicts are recorded with what would have been decided, and nothing is written for them."""
     clock_offset_ms_max: int = 500
     """Beyond this offset between the sites' clocks, ``latest_timestamp`` by commit time stops rather than guesses."""
+    log_days: int = 90
+    """How long the caller should keep records and what was released from quarantine; 0: for ever."""
+    quarantine_max_rows: int = 10_000
+    """How many changes the caller should hold in quarantine at most."""
     hooks: HookRunner = field(default_factory=HookRunner, repr=False, compare=False)
     _found: dict[tuple[ConflictType, TableName], Policy] = field(default_factory=dict, repr=False, compare=False)
 
@@ -153,9 +159,13 @@ def parse_policies(raw: Mapping[str, Any] | None, *, load_hooks: bool = True) ->
     """
     reader = Reader(load_hooks=load_hooks)
     block = reader.mapping(raw if raw is not None else {}, ())
-    reader.known_keys(block, ("default", "tables", "mode", "clock_offset_ms_max"), ())
+    reader.known_keys(block, ("default", "tables", "mode", "clock_offset_ms_max", "log_days", "quarantine"), ())
     mode = reader.word(block.get("mode", "apply"), ("apply", "observe"), ("mode",))
     offset = reader.integer(block.get("clock_offset_ms_max", 500), 0, 3_600_000, ("clock_offset_ms_max",))
+    days = reader.integer(block.get("log_days", 90), 0, 36_500, ("log_days",))
+    quarantine = reader.mapping(block.get("quarantine", {}), ("quarantine",))
+    reader.known_keys(quarantine, ("max_rows",), ("quarantine",))
+    held = reader.integer(quarantine.get("max_rows", 10_000), 0, 10_000_000, ("quarantine", "max_rows"))
     pair = reader.entry(block.get("default", {}), ("default",), columns=False)
     tables: list[TablePolicies] = []
     for pattern, value in reader.mapping(block.get("tables", {}), ("tables",)).items():
@@ -166,4 +176,11 @@ def parse_policies(raw: Mapping[str, Any] | None, *, load_hooks: bool = True) ->
             tables.append(TablePolicies(str(pattern), *globs, entry))
     if reader.problems:
         raise PolicyError(reader.problems)
-    return Policies(pair, tuple(tables), observe=mode == "observe", clock_offset_ms_max=offset)
+    return Policies(
+        pair,
+        tuple(tables),
+        observe=mode == "observe",
+        clock_offset_ms_max=offset,
+        log_days=days,
+        quarantine_max_rows=held,
+    )

@@ -136,7 +136,7 @@ class Policy:
     @property
     def ranks(self) -> bool:
         """Whether it needs to know the last writer of each row and key."""
-        return any(n is PolicyName.LATEST_TIMESTAMP for n, _ in self._parts())
+        return self.name is PolicyName.SITE_PRIORITY or any(n is PolicyName.LATEST_TIMESTAMP for n, _ in self._parts())
 
     def _parts(self) -> list[tuple[PolicyName, str | None]]:
         return [(self.name, self.column)] + [(g.name, g.column) for g in self.groups]

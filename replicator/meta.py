@@ -49,9 +49,10 @@ _TABLES: Final[dict[str, str]] = {
         commit_time_us BIGINT NOT NULL, PRIMARY KEY (id), KEY by_time (flow, stream, time_us),
         KEY by_row (table_name(100), row_key(100))""",
     QUARANTINE: f"""id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, {_FLOW}, time_us BIGINT NOT NULL,
-        table_name VARCHAR(260) NOT NULL, row_key VARCHAR(700) NOT NULL, operation VARCHAR(10) NOT NULL,
-        reason TEXT NOT NULL, conflict VARCHAR(40) NOT NULL, before_image LONGTEXT NULL, after_image LONGTEXT NULL,
-        current_row LONGTEXT NULL, sequence BIGINT UNSIGNED NOT NULL, gtid VARCHAR(160) NOT NULL, site VARCHAR(64) NOT NULL,
+        table_name VARCHAR(260) NOT NULL, row_key VARCHAR(700) NOT NULL, new_key VARCHAR(700) NOT NULL,
+        operation VARCHAR(10) NOT NULL, reason TEXT NOT NULL, conflict VARCHAR(40) NOT NULL,
+        before_image LONGTEXT NULL, after_image LONGTEXT NULL, current_row LONGTEXT NULL,
+        sequence BIGINT UNSIGNED NOT NULL, gtid VARCHAR(160) NOT NULL, site VARCHAR(64) NOT NULL,
         commit_time_us BIGINT NOT NULL, change_data LONGBLOB NOT NULL, state VARCHAR(16) NOT NULL DEFAULT 'held',
         audit TEXT NULL, PRIMARY KEY (id), KEY by_row (flow, stream, state, table_name(100), row_key(100))""",
 }

@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HeldChange", "Quarantine"]
 
-MAX_ROWS = 100_000
-"""Held changes of one stream; one more stops the flow, for the table must not grow for ever."""
-
-
 class HeldChange(msgspec.Struct, frozen=True, array_like=True):
     """A held change, complete: it can be decided again without the stream. Images are texts of the table map's columns."""
 
@@ -47,6 +43,7 @@ class Quarantine:
 
     def __init__(self, stream: StreamConfig) -> None:
         self._flow, self._stream = stream.id.flow, stream.id.stream
+        self._max_rows = stream.policies.quarantine_max_rows
         self._keys: set[tuple[str, str]] = set()
         self._stale = True
         self._count = 0
@@ -61,10 +58,10 @@ class Quarantine:
         if not self._stale:
             return
         where = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)} AND state='held'"
-        (outcome,) = session.run(f"SELECT table_name, row_key FROM {meta.QUARANTINE} WHERE {where}".encode())
+        (outcome,) = session.run(f"SELECT table_name, row_key, new_key FROM {meta.QUARANTINE} WHERE {where}".encode())
         rows = [text_row(packet) for packet in outcome.rows or []]
         with self._lock:
-            self._keys = {((table or b"").decode(), (key or b"").decode()) for table, key in rows}
+            self._keys = {((table or b"").decode(), (key or b"").decode()) for table, *keys in rows for key in keys if key}
             self._count = len(rows)
             self._stale = False
 
@@ -78,7 +75,7 @@ class Quarantine:
 
     def confirms(self, session: Session, change: Change) -> bool:
         """Whether the change's row is still held: an operator may have released it since the keys were read."""
-        names = " OR ".join([f"(table_name={sql_text(t)} AND row_key={sql_text(k)})" for t, k in _names(change)])
+        names = " OR ".join([f"(table_name={sql_text(t)} AND {sql_text(k)} IN (row_key, new_key))" for t, k in _names(change)])
         where = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)} AND state='held' AND ({names})"
         (outcome,) = session.run(f"SELECT 1 FROM {meta.QUARANTINE} WHERE {where} LIMIT 1 FOR UPDATE".encode())
         if not outcome.rows:
@@ -89,9 +86,9 @@ class Quarantine:
         self, session: Session, txn: Txn, change: Change, reason: str, conflict: str | None, current: Row | None
     ) -> None:
         """Keep a change. Raises ApplyError where the quarantine is full."""
-        if self._count >= MAX_ROWS:
+        if self._count >= self._max_rows:
             raise ApplyError(
-                f"the quarantine holds {self._count} changes, its limit",
+                f"the quarantine holds {self._count} changes, its limit (conflicts.quarantine.max_rows)",
                 where=f"flow {self._flow}, GTID {txn.gtid}",
                 remedy="decide about them with `replicator quarantine list|retry|discard`, then `replicator resume`",
             )
@@ -105,6 +102,7 @@ class Quarantine:
             "time_us": now_us(),
             "table_name": shape.name,
             "row_key": names[0][1],
+            "new_key": names[-1][1] if len(names) > 1 and names[-1] != names[0] else "",
             "operation": OPERATIONS[change.kind],
             "reason": reason,
             "conflict": str(conflict or ""),

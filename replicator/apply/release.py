@@ -30,8 +30,8 @@ _ADMIN_SLOT = 65_535
 """A checkpoint row of its own marks what is written here as replicated, so that it does not echo. Its sequence stays 0."""
 
 _COLUMNS = (
-    "id, time_us, table_name, row_key, operation, conflict, reason, before_image, after_image, current_row, sequence, gtid, site,"
-    " commit_time_us, state, audit"
+    "id, time_us, table_name, row_key, new_key, operation, conflict, reason, before_image, after_image, current_row, sequence,"
+    " gtid, site, commit_time_us, state, audit"
 )
 
 
@@ -42,6 +42,8 @@ class Held(msgspec.Struct, frozen=True):
     time_us: int
     table: str
     key: str
+    new_key: str
+    """Where the change gives its row another key; else empty."""
     operation: str
     conflict: str
     reason: str
@@ -100,8 +102,7 @@ class QuarantineDesk:
             raise UsageError(f"the change {number} is {first.state} already", remedy="see `replicator quarantine list`")
         self._session.run(b"ROLLBACK;BEGIN")
         try:
-            queue = f"state='held' AND table_name={sql_text(first.table)} AND row_key={sql_text(first.key)} AND id>={number}"
-            held = self._read(queue, lock=True)
+            held = self._queue(first, write=write)
             self._mark(held[0].site)
             for one in held:
                 if write:
@@ -113,6 +114,25 @@ class QuarantineDesk:
             self._session.run(b"ROLLBACK")
             raise
         return len(held)
+
+    def _queue(self, first: Held, *, write: bool) -> list[Held]:
+        """The change and those that wait behind it: of its row, also where that moved to another key. Locks them."""
+        keys = {first.key, first.new_key} - {""}
+        queue = []
+        for one in self._read(f"state='held' AND table_name={sql_text(first.table)}", lock=True):
+            if keys.isdisjoint({one.key, one.new_key}):
+                continue
+            if one.id >= first.id:
+                queue.append(one)
+                keys |= {one.key, one.new_key} - {""}
+            elif write:
+                raise UsageError(
+                    f"change {one.id} of the same row was held before change {first.id}",
+                    remedy=f"retry or discard {one.id} first: what is behind it follows",
+                )
+        if not queue:
+            raise UsageError(f"somebody else decided about change {first.id}", remedy="see `replicator quarantine list`")
+        return queue
 
     def _again(self, one: Held) -> None:
         (outcome,) = self._session.run(f"SELECT change_data FROM {meta.QUARANTINE} WHERE id={one.id}".encode())
@@ -158,6 +178,6 @@ def _held(row: list[bytes | None]) -> Held:
         return texts[at] or ""
 
     return Held(
-        number(0), number(1), text(2), text(3), text(4), text(5), text(6), texts[7], texts[8], texts[9],
-        number(10), text(11), text(12), number(13), text(14), texts[15],
+        number(0), number(1), text(2), text(3), text(4), text(5), text(6), text(7), texts[8], texts[9], texts[10],
+        number(11), text(12), text(13), number(14), text(15), texts[16],
     )  # fmt: skip

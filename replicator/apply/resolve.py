@@ -103,7 +103,10 @@ class Resolver:
             memory.cover(session)
 
     def retry(self, session: Session, txn: Txn, change: Change) -> None:
-        """Decide one change that was held, as if it came now."""
+        """Decide one change that was held, as if it came now; it waits on where one before it in its row's queue does."""
+        if self.quarantine.holds(change):
+            self.quarantine.hold(session, txn, change, "an earlier change of this row is held", None, None)
+            return
         self._decide(session, txn, change)
 
     def _change(self, session: Session, txn: Txn, change: Change) -> None:

@@ -30,6 +30,7 @@ from .local import OpenMemory, local_changes
 from .pipeline import Pipeline
 from .quarantine import Quarantine
 from .resolve import Resolver
+from .retention import Retention
 from .session import Session
 from .target import Targets
 from .writer import Batch, Plans, Writer
@@ -80,6 +81,7 @@ class Applier:
         self._acks = AckPublisher(stream)
         resources.callback(self._acks.close)
         quarantine = Quarantine(stream)
+        self._retention = Retention(stream, worker)
         self._clocks = Clocks(stream, self._reporter)
         resources.callback(self._clocks.close)
         self._local = local_changes(stream, self._checkpoint.seen)
@@ -123,6 +125,7 @@ class Applier:
             self._reporter.tick()
             self._pipeline.check()
             self._clocks.look()
+            self._retention.look()
             self._tell_limit()
             if self._held_by(self._control.poll()):
                 continue

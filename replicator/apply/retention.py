@@ -1,0 +1,67 @@
+"""Lets go of what has been kept for long enough: entries of the conflict log, and changes released from quarantine.
+
+Held changes are never deleted. Small deletes, now and then, on a connection of their own: a failure waits for the next time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pymysql
+
+from .. import meta
+from ..context import now_us
+
+if TYPE_CHECKING:
+    from ..config import StreamConfig
+    from ..context import Worker
+
+__all__ = ["Retention"]
+
+_EVERY_S = 3600.0
+_ROWS = 2000
+_ROUNDS = 50
+_DAY_US = 86_400_000_000
+
+
+class Retention:
+    """For one stream, at its target; ``look`` is cheap to call often."""
+
+    def __init__(self, stream: StreamConfig, worker: Worker) -> None:
+        self._stream = stream
+        self._worker = worker
+        self._due = 0.0
+
+    def look(self) -> None:
+        """Delete what is too old, about once an hour."""
+        days = self._stream.policies.log_days
+        if not days or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _EVERY_S
+        try:
+            deleted = self._delete(now_us() - days * _DAY_US)
+        except (pymysql.MySQLError, OSError) as error:
+            self._worker.log.warning("cannot delete old entries of the conflict log", error=type(error).__name__)
+            return
+        if deleted:
+            self._worker.log.info("old entries of the conflict log deleted", entries=deleted, days=days)
+
+    def _delete(self, before_us: int) -> int:
+        settings = {"connect_timeout": 10, "read_timeout": 60, **self._stream.target.database.connect_args()}
+        connection = pymysql.connect(**settings, charset="utf8mb4", autocommit=True)
+        deleted = 0
+        try:
+            with connection.cursor() as cursor:
+                for table, which in ((meta.CONFLICT_LOG, ""), (meta.QUARANTINE, " AND state<>'held'")):
+                    for _ in range(_ROUNDS):
+                        count = cursor.execute(
+                            f"DELETE FROM {table} WHERE flow=%s AND stream=%s AND time_us<%s{which} LIMIT {_ROWS}",
+                            (self._stream.id.flow, self._stream.id.stream, before_us),
+                        )
+                        deleted += count
+                        if count < _ROWS:
+                            break
+        finally:
+            connection.close()
+        return deleted

@@ -1,0 +1,148 @@
+"""Changes that are held: whole, in order, without stopping the rest; released once, without echo."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.faults.hot_rows import shipped
+from tests.harness import Pair, Pairs, execute
+
+pytestmark = pytest.mark.servers
+
+HOLD = {"default": {"default": "quarantine"}}
+
+
+def start(pairs: Pairs, flavor: str, conflicts: dict[str, Any], **settings: Any) -> Pair:
+    """A running pair with a table of three rows at both sites."""
+    pair = pairs(flavor, flavor, options={"conflicts": conflicts}, **settings)
+    execute(pair.origin, f"CREATE TABLE {pair.name}.t (id INT PRIMARY KEY, v VARCHAR(20))")
+    execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES (1,'a'),(2,'b'),(3,'c')")
+    pair.start()
+    pair.settle()
+    return pair
+
+
+def rows(pair: Pair) -> dict[int, str]:
+    """The target's table."""
+    return dict(execute(pair.target, f"SELECT id, v FROM {pair.name}.t"))
+
+
+def held(pair: Pair) -> list[dict[str, Any]]:
+    """What is held, oldest first."""
+    done = pair.command("quarantine", "list", "--pair", pair.name, "--json")
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+def decide(pair: Pair, verb: str, number: int) -> Any:
+    """Retry or discard."""
+    more = ["--yes"] if verb == "discard" else []
+    return pair.command("quarantine", verb, str(number), "--pair", pair.name, *more)
+
+
+def test_a_held_row_waits_in_order_and_others_go_on(pairs: Pairs, flavor: str) -> None:
+    """Later changes of the row, also under a new key and after a restart, stay behind it; one retry brings all of them."""
+    pair = start(pairs, flavor, HOLD)
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='mine' WHERE id=1")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='first' WHERE id=1")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET id=10, v='second' WHERE id=1", f"UPDATE {pair.name}.t SET v='z' WHERE id=3")
+    pair.settle()
+    assert rows(pair) == {1: "mine", 2: "b", 3: "z"}
+    pair.restart("west")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='third' WHERE id=10", f"DELETE FROM {pair.name}.t WHERE id=2")
+    pair.settle()
+    assert rows(pair) == {1: "mine", 3: "z"}
+    waiting = held(pair)
+    assert [(h["conflict"], h["operation"], h["key"]) for h in waiting] == [
+        ("update_differing", "update", "[1]"),
+        ("", "update", "[1]"),
+        ("", "update", "[10]"),
+    ]
+    assert json.loads(waiting[0]["before"]) == {"id": 1, "v": "a"}
+    assert json.loads(waiting[0]["current"]) == {"id": 1, "v": "mine"}
+    assert decide(pair, "retry", waiting[1]["id"]).returncode != 0, "the first one comes first"
+    again = decide(pair, "retry", waiting[0]["id"])
+    assert rows(pair)[1] == "mine", f"it still differs: {again.stdout}{again.stderr}"
+    first = held(pair)[0]["id"]
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='a' WHERE id=1")
+    done = decide(pair, "retry", first)
+    assert (done.returncode, done.stdout) == (0, "decided again: 3\n"), done.stderr
+    assert rows(pair) == {3: "z", 10: "third"}
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='after' WHERE id=10")
+    pair.settle()
+    assert held(pair) == []
+    assert pair.differences() == []
+    audit = execute(pair.target, f"SELECT state, audit FROM replicator.quarantine WHERE flow='{pair.flow}'")
+    assert {state for state, _ in audit} == {"retried"}
+    assert all("by" in text for _, text in audit)
+
+
+def test_discarding_drops_the_change_and_what_is_behind_it(pairs: Pairs, flavor: str) -> None:
+    """The target's row stays, and the row's next change is decided anew."""
+    pair = start(pairs, flavor, HOLD)
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='mine' WHERE id=1")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='x' WHERE id=1")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='y' WHERE id=1")
+    pair.settle()
+    first, second = held(pair)
+    done = decide(pair, "discard", first["id"])
+    assert (done.returncode, done.stdout) == (0, "dropped: 2\n"), done.stderr
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='y' WHERE id=1")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='w' WHERE id=1")
+    pair.settle()
+    assert rows(pair)[1] == "w"
+    assert decide(pair, "retry", second["id"]).returncode == 2, "it is decided already"
+
+
+def test_a_retry_does_not_echo(pairs: Pairs, flavor: str) -> None:
+    """What is released at the target came from the origin, and does not go back."""
+    pair = start(pairs, flavor, HOLD, mode="bidirectional")
+    pair.settle(back=True)
+    execute(pair.target, "SET sql_log_bin=0", f"UPDATE {pair.name}.t SET v='lost' WHERE id=1")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='x' WHERE id=1")
+    pair.settle()
+    (one,) = held(pair)
+    execute(pair.target, "SET sql_log_bin=0", f"UPDATE {pair.name}.t SET v='a' WHERE id=1")
+    assert decide(pair, "retry", one["id"]).returncode == 0
+    pair.settle(back=True)
+    pair.settle()
+    assert shipped(pair, back=True)["t"] == 0
+    assert pair.differences() == []
+
+
+def test_a_full_quarantine_stops_the_flow_and_loses_nothing(pairs: Pairs, flavor: str) -> None:
+    """The limit is named with its remedy; after a decision the flow goes on with the very change that did not fit."""
+    pair = start(pairs, flavor, {**HOLD, "quarantine": {"max_rows": 1}})
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='mine' WHERE id<3")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='x' WHERE id=1")
+    pair.settle()
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='y' WHERE id=2")
+    error = pair.wait_stopped("west", "applier")
+    assert "max_rows" in error["what"]
+    assert "quarantine list" in error["remedy"]
+    assert [h["key"] for h in held(pair)] == ["[1]"]
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='a' WHERE id=1")
+    assert decide(pair, "retry", held(pair)[0]["id"]).returncode == 0
+    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    pair.settle()
+    assert [h["key"] for h in held(pair)] == ["[2]"]
+    assert rows(pair)[1] == "x"
+
+
+def test_a_missing_parent_is_held_until_it_is_there(pairs: Pairs, flavor: str) -> None:
+    """A child whose parent the target lacks waits; the parent comes, the retry writes the child."""
+    pair = start(pairs, flavor, HOLD)
+    execute(pair.origin, f"CREATE TABLE {pair.name}.c (id INT PRIMARY KEY, t INT, FOREIGN KEY (t) REFERENCES {pair.name}.t (id))")
+    pair.settle()
+    execute(pair.target, f"DELETE FROM {pair.name}.t WHERE id=2")
+    execute(pair.origin, f"INSERT INTO {pair.name}.c VALUES (1, 2), (2, 3)")
+    pair.settle()
+    assert execute(pair.target, f"SELECT id FROM {pair.name}.c") == [(2,)]
+    (one,) = held(pair)
+    assert one["conflict"] == "foreign_key_missing"
+    execute(pair.target, f"INSERT INTO {pair.name}.t VALUES (2, 'b')")
+    assert decide(pair, "retry", one["id"]).returncode == 0
+    assert pair.differences() == []
