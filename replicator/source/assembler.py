@@ -59,6 +59,12 @@ class Assembler(Transactions):
             self._held = []
         try:
             self._packets(piece)
+        except (IndexError, struct.error) as error:  # a length that lies beyond its event
+            raise SourceError(
+                "the binlog's bytes do not follow the format",
+                where=self._place,
+                remedy="the origin's binlog or the network damages data: check the origin's binlog with mysqlbinlog",
+            ) from error
         except (SourceError, DecodeError) as error:
             if error.where:
                 raise
@@ -201,8 +207,9 @@ class Assembler(Transactions):
         raise DatabaseError("the server ended the binlog stream", where=self._place)
 
     def _damaged(self, event: bytes) -> NoReturn:
+        # A damaged length may have cut the event before its type.
         raise SourceError(
-            f"the checksum of an event of type {event[4]} does not match",
-            where=self._where(event),
+            f"the checksum of an event of type {event[4] if len(event) > 4 else 'unknown'} does not match",
+            where=self._where(event) if len(event) >= HEADER_BYTES else self._place,
             remedy="the origin's binlog or the network damages data: check the origin's binlog with mysqlbinlog",
         )
