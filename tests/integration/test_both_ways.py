@@ -105,3 +105,11 @@ def test_commit_times_settle_without_a_column(pairs: Pairs, flavor: str) -> None
     pair = both_ways(pairs, flavor)
     converge(pair, rows=40, seconds=6, writers=2, kills=2, tables=["note"], seed=int(time.time()))
     assert counter(pair, "east", "fallbacks") + counter(pair, "west", "fallbacks") > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_four_writers_a_side_for_a_minute(pairs: Pairs, flavor: str) -> None:
+    """A thousand rows, every way of settling at once, a kill every few seconds."""
+    tables = ["item", "stock", "note"]
+    converge(both_ways(pairs, flavor), rows=1000, seconds=60, writers=4, kills=8, tables=tables, seed=int(time.time()))

@@ -1,0 +1,215 @@
+"""Every type of conflict under the main policies, on real servers: what the row becomes, and what the record says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import Pair, Pairs, execute
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture(autouse=True)
+def hooks_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the daemons and commands that the tests start."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
+HOOKS = "python:tests.integration.live_hooks"
+TABLES: dict[str, Any] = {
+    "apply_origin": "apply_origin",
+    "keep_target": "keep_target",
+    "site_priority": "site_priority",
+    "newer_here": {"default": {"policy": "latest_timestamp", "column": "n"}},
+    "older_here": {"default": {"policy": "latest_timestamp", "column": "n"}},
+    "quarantine": "quarantine",
+    "delta": {"default": "keep_target", "update_differing": {"policy": "delta", "columns": ["n"]}},
+    "greatest": {"default": "keep_target", "update_differing": {"policy": "greatest", "columns": ["n"]}},
+    "merge_columns": {"default": "keep_target", "update_differing": "merge_columns"},
+    "hook": {"default": "keep_target", "update_differing": f"{HOOKS}:longer"},
+}
+TYPES = ("insert_exists", "update_missing", "update_differing", "delete_missing", "delete_differing", "multiple_unique_conflicts")
+# Rows by id: 1 is missing here, 2 differs, 3 is missing here, 4 differs, 5 holds what 6 wants, 20 is inserted at both.
+ORIGIN = {2: ("east", 70), 1: ("east", 70), 5: ("a", 50), 6: ("a", 70), 20: ("east", 70)}
+HERE = {2: ("w", 60), 4: ("w", 60), 5: ("a", 60), 6: ("a", 50), 20: ("w", 60)}
+EXPECTED: dict[str, dict[int, tuple[str, int]]] = {
+    "apply_origin": {1: ("east", 70), 2: ("east", 70), 6: ("a", 70), 20: ("east", 70)},
+    "site_priority": {1: ("east", 70), 2: ("east", 70), 6: ("a", 70), 20: ("east", 70)},
+    "keep_target": HERE,
+    "quarantine": HERE,
+    "newer_here": {1: ("east", 70), 2: ("w", 99), 4: ("w", 99), 5: ("a", 99), 20: ("w", 99)},
+    "older_here": {1: ("east", 70), 2: ("east", 70), 4: ("w", 60), 6: ("a", 70), 20: ("east", 70)},
+    "delta": {**HERE, 2: ("east", 80)},
+    "greatest": {**HERE, 2: ("east", 70)},
+    "merge_columns": {**HERE, 2: ("east", 70)},
+    "hook": {**HERE, 2: ("east", 60)},
+}
+
+
+def start(pairs: Pairs, flavor: str, conflicts: dict[str, Any], tables: list[str], **settings: Any) -> Pair:
+    """A running pair whose tables hold the same rows at both sites."""
+    pair = pairs(flavor, flavor, options={"conflicts": conflicts, **settings})
+    for table in tables:
+        columns = "id INT PRIMARY KEY, a VARCHAR(20) NOT NULL, n INT NOT NULL, u INT NULL, UNIQUE KEY (u)"
+        execute(pair.origin, f"CREATE TABLE {pair.name}.{table} ({columns})")
+        execute(pair.origin, f"INSERT INTO {pair.name}.{table} VALUES " + ",".join(f"({i},'a',50,{i})" for i in range(1, 7)))
+    pair.start()
+    pair.settle()
+    return pair
+
+
+def make_conflicts(pair: Pair, table: str, here: int = 60) -> None:
+    """One of each type, each in a transaction of its own at the origin."""
+    name = f"{pair.name}.{table}"
+    execute(
+        pair.target,
+        f"DELETE FROM {name} WHERE id IN (1, 3)",
+        f"UPDATE {name} SET a='w', n={here} WHERE id IN (2, 4)",
+        f"UPDATE {name} SET u=100, n={here} WHERE id=5",
+        f"INSERT INTO {name} VALUES (20, 'w', {here}, 20)",
+    )
+    execute(
+        pair.origin,
+        "SET autocommit=1",
+        f"INSERT INTO {name} VALUES (20, 'east', 70, 20)",
+        f"UPDATE {name} SET a='east', n=70 WHERE id=1",
+        f"UPDATE {name} SET a='east', n=70 WHERE id=2",
+        f"DELETE FROM {name} WHERE id=3",
+        f"DELETE FROM {name} WHERE id=4",
+        f"UPDATE {name} SET u=100, n=70 WHERE id=6",
+    )
+
+
+def recorded(pair: Pair, table: str) -> list[dict[str, Any]]:
+    """The conflict log of a table, oldest first, as the command tells it."""
+    done = pair.command("conflicts", "list", "--pair", pair.name, "--table", f"{pair.name}.{table}", "--json")
+    assert done.returncode == 0, done.stderr
+    return list(reversed(json.loads(done.stdout)))
+
+
+def test_every_type_under_every_policy(pairs: Pairs, flavor: str) -> None:
+    """The rows are as the policy says, and each conflict is recorded once with its type, policy and images."""
+    conflicts = {"tables": {f"*.{name}": policy for name, policy in TABLES.items()}}
+    pair = start(pairs, flavor, conflicts, list(TABLES), detect="full")
+    for table in TABLES:
+        make_conflicts(pair, table, here={"newer_here": 99, "older_here": 60}.get(table, 60))
+    pair.settle()
+    for table in TABLES:
+        rows = {i: (a, n) for i, a, n in execute(pair.target, f"SELECT id, a, n FROM {pair.name}.{table} WHERE id<>1000")}
+        assert rows == EXPECTED[table], table
+        log = recorded(pair, table)
+        assert sorted(entry["conflict"] for entry in log) == sorted(TYPES), table
+        by_type = {entry["conflict"]: entry for entry in log}
+        assert json.loads(by_type["update_differing"]["before_image"])["a"] == "a"
+        assert json.loads(by_type["update_differing"]["after_image"])["a"] == "east"
+        assert json.loads(by_type["update_differing"]["current_row"])["a"] == "w"
+        assert all(entry["gtid"] and entry["site"] == "east" for entry in log)
+    shown = pair.command("explain", "--pair", pair.name, "--table", f"{pair.name}.delta", "--key", "2", "--json")
+    events = json.loads(shown.stdout)
+    assert any("update_differing" in event["what"] for event in events), shown.stdout
+    code, metrics = pair.get("west", "/metrics")
+    assert code == 200
+    assert 'type="update_differing"' in metrics
+
+
+def test_an_unconfigured_conflict_halts_with_everything_in_place(pairs: Pairs, flavor: str) -> None:
+    """Nothing is overwritten, the conflict is recorded once however often it is tried, and a mended row goes on."""
+    pair = start(pairs, flavor, {}, ["t"], detect="full")
+    execute(pair.target, f"UPDATE {pair.name}.t SET a='w' WHERE id=2")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET a='east' WHERE id=2")
+    error = pair.wait_stopped("west", "applier")
+    assert "update_differing" in error["what"]
+    assert "resume" in error["remedy"]
+    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    pair.restart("west", ready=False)
+    pair.wait_stopped("west", "applier")
+    assert execute(pair.target, f"SELECT a FROM {pair.name}.t WHERE id=2") == [("w",)]
+    assert [entry["decision"] for entry in recorded(pair, "t")] == ["halt"]
+    execute(pair.target, f"UPDATE {pair.name}.t SET a='a' WHERE id=2")
+    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    pair.settle()
+    assert pair.differences() == []
+
+
+def test_observe_records_and_writes_nothing(pairs: Pairs, flavor: str) -> None:
+    """Also where the decision would be to halt."""
+    pair = start(pairs, flavor, {"mode": "observe", "default": {"update_differing": "apply_origin"}}, ["t"], detect="full")
+    make_conflicts(pair, "t")
+    pair.settle()
+    rows = {i: (a, n) for i, a, n in execute(pair.target, f"SELECT id, a, n FROM {pair.name}.t")}
+    assert rows == HERE
+    decisions = {entry["conflict"]: entry["decision"] for entry in recorded(pair, "t")}
+    assert decisions["update_differing"] == "would be update"
+    assert decisions["delete_missing"] == "would be halt"
+
+
+def test_a_hook_that_fails_puts_the_change_aside(pairs: Pairs, flavor: str) -> None:
+    """One that raises, hangs, or answers nonsense: quarantine with the reason, no values in it, and the flow goes on."""
+    tables = {"raise_error": "RuntimeError", "hang": "ms", "nonsense": "column"}
+    policies = {f"*.{name}": {"update_differing": {"policy": f"{HOOKS}:{name}", "limit_ms": 300}} for name in tables}
+    pair = start(pairs, flavor, {"tables": policies}, list(tables), detect="full")
+    for table in tables:
+        execute(pair.target, f"UPDATE {pair.name}.{table} SET a='w' WHERE id=2")
+        execute(pair.origin, f"UPDATE {pair.name}.{table} SET a='east' WHERE id=2")
+    pair.settle()
+    listed = pair.command("quarantine", "list", "--pair", pair.name, "--json")
+    held = {entry["table"].split(".")[1]: entry["reason"] for entry in json.loads(listed.stdout)}
+    assert held.keys() == tables.keys()
+    for table, words in tables.items():
+        assert words in held[table]
+        assert "secret" not in held[table]
+        assert execute(pair.target, f"SELECT a FROM {pair.name}.{table} WHERE id=2") == [("w",)]
+
+
+def test_what_is_no_conflict_takes_no_closer_look(pairs: Pairs, flavor: str) -> None:
+    """Swapped unique values, a rotation of 1,000 primary keys, parents and children in one batch: all on the fast path."""
+    pair = start(pairs, flavor, {}, ["t"], detect="full")
+    name = pair.name
+    execute(pair.origin, f"CREATE TABLE {name}.r (id INT PRIMARY KEY, v INT)")
+    execute(
+        pair.origin,
+        f"INSERT INTO {name}.r SELECT a.id*216+b.id*36+c.id*6+d.id, 0 FROM {name}.t a, {name}.t b, {name}.t c, {name}.t d",
+    )
+    execute(pair.origin, f"CREATE TABLE {name}.p (id INT PRIMARY KEY)")
+    execute(pair.origin, f"CREATE TABLE {name}.c (id INT PRIMARY KEY, p INT NOT NULL, FOREIGN KEY (p) REFERENCES {name}.p (id))")
+    pair.settle()
+    count = execute(pair.origin, f"SELECT COUNT(*) FROM {name}.r")[0][0]
+    assert count > 1000
+    execute(
+        pair.origin,
+        f"UPDATE {name}.t SET u=NULL WHERE id=1",
+        f"UPDATE {name}.t SET u=1 WHERE id=2",
+        f"UPDATE {name}.t SET u=2 WHERE id=1",
+    )
+    execute(pair.origin, f"UPDATE {name}.r SET id=id+1 ORDER BY id DESC")
+    execute(
+        pair.origin,
+        *[f"INSERT INTO {name}.p VALUES ({i})" for i in range(20)],
+        f"INSERT INTO {name}.c SELECT id, id FROM {name}.p",
+    )
+    execute(pair.origin, f"DELETE FROM {name}.c WHERE id<10", f"DELETE FROM {name}.p WHERE id<10")
+    pair.settle()
+    assert pair.differences() == []
+    (applier,) = [w for w in pair.workers("west") if w["role"] == "applier"]
+    assert applier["counters"].get("fallbacks", 0) == 0
+    assert execute(pair.target, f"SELECT COUNT(*) FROM replicator.conflict_log WHERE flow='{pair.flow}'") == [(0,)]
+
+
+def test_rows_too_large_for_the_log(pairs: Pairs, flavor: str) -> None:
+    """Their size and hash are recorded, and the decision is carried out whole."""
+    pair = pairs(flavor, flavor, options={"conflicts": {"default": {"default": "apply_origin"}}, "detect": "full"})
+    execute(pair.origin, f"CREATE TABLE {pair.name}.big (id INT PRIMARY KEY, b LONGBLOB)")
+    execute(pair.origin, f"INSERT INTO {pair.name}.big VALUES (1, 'x')")
+    pair.start()
+    pair.settle()
+    execute(pair.target, f"UPDATE {pair.name}.big SET b=REPEAT('w', 3000000)")
+    execute(pair.origin, f"UPDATE {pair.name}.big SET b=REPEAT('e', 3000000)")
+    pair.settle()
+    assert pair.differences() == []
+    (entry,) = recorded(pair, "big")
+    assert json.loads(entry["after_image"])["b"]["bytes"] == 3_000_000
+    assert len(json.loads(entry["current_row"])["b"]["sha256"]) == 64
