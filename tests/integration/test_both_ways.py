@@ -19,10 +19,10 @@ def both_ways(pairs: Pairs, flavor: str, **options: object) -> Pair:
     return pairs(flavor, flavor, mode="bidirectional", options={"conflicts": CONFLICTS, **options})
 
 
-def settle(pair: Pair) -> None:
+def settle(pair: Pair, timeout: float = 60) -> None:
     """Everything written so far has arrived at the other side, and what that caused too."""
     for back in (False, True, False):
-        pair.settle(back=back)
+        pair.settle(timeout, back=back)
 
 
 def counter(pair: Pair, site: str, name: str) -> float:
@@ -84,7 +84,7 @@ def converge(pair: Pair, *, rows: int, seconds: float, writers: int, kills: int,
             time.sleep(seconds / (kills + 1))
             pair.kill(rnd.choice(("east", "west")), rnd.choice(("source", "applier")))
         time.sleep(seconds / (kills + 1))
-    settle(pair)
+    settle(pair, 60 + 3 * seconds)
     assert pair.differences() == [], f"seed {seed}"
     after = shipped(pair), shipped(pair, back=True)
     for table in tables:
@@ -108,7 +108,7 @@ def test_commit_times_settle_without_a_column(pairs: Pairs, flavor: str) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_four_writers_a_side_for_a_minute(pairs: Pairs, flavor: str) -> None:
     """A thousand rows, every way of settling at once, a kill every few seconds."""
     tables = ["item", "stock", "note"]
