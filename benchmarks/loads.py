@@ -56,7 +56,7 @@ def w2(server: DatabaseServer, scale: float) -> Load:
 def w3(server: DatabaseServer, scale: float) -> Load:
     """Bulk load: transactions of 1,000 inserted rows."""
     count = int(600 * scale) or 1
-    row = "CONCAT(MD5(@i := @i + 1), MD5(@i * 7))"
+    row = "SHA2(@i := @i + 1, 224)"
     _execute(
         server,
         f"CREATE TABLE {SCHEMA}.bulk (id BIGINT AUTO_INCREMENT PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL, KEY (k))",
@@ -88,11 +88,11 @@ def w4(server: DatabaseServer, scale: float) -> Load:
     count = int(20_000 * scale)
     values = ", ".join(
         [f"i * {n + 1}" for n in range(6)]
-        + [f"MD5(i + {n})" for n in range(8)]
+        + [f"LEFT(SHA2(i + {n}, 224), 32)" for n in range(8)]
         + [f"i / {n + 3}" for n in range(4)]
         + ["NOW(6)", "NOW(3)", "CURDATE()", "SEC_TO_TIME(i % 80000)", "i / 7e0", "i / 3e0", "1 + i % 3", "i % 8"]
-        + ["JSON_OBJECT('id', i, 'tags', JSON_ARRAY('a', i % 10, NULL), 'text', MD5(i))"]
-        + ["REPEAT(UNHEX(MD5(i)), 256)", "REPEAT(MD5(i), 8)"]
+        + ["JSON_OBJECT('id', i, 'tags', JSON_ARRAY('a', i % 10, NULL), 'text', SHA2(i, 224))"]
+        + ["REPEAT(UNHEX(SHA2(i, 256)), 128)", "REPEAT(SHA2(i, 256), 4)"]
     )
     update = f"UPDATE {SCHEMA}.wide SET i0 = i0 + 1, j0 = JSON_SET(j0, '$.id', -i), d0 = d0 + 1 WHERE id = i + 1;"
     _execute(
@@ -114,7 +114,7 @@ def w5(server: DatabaseServer, scale: float) -> Load:
     fill = [f"INSERT INTO {SCHEMA}.s{n} (n, v) VALUES (1, 'a'), (2, 'b'), (3, 'c')" for n in range(tables)]
     dynamic = (
         f"SET @t = FLOOR(RAND(i) * {tables});"
-        f"SET @q = CONCAT('INSERT INTO {SCHEMA}.s', @t, ' (n, v) VALUES (', i, ', MD5(', i, '))');"
+        f"SET @q = CONCAT('INSERT INTO {SCHEMA}.s', @t, ' (n, v) VALUES (', i, ', LEFT(SHA2(', i, ', 224), 32))');"
         "PREPARE s FROM @q; EXECUTE s;"
         f"SET @q = CONCAT('UPDATE {SCHEMA}.s', @t, ' SET n = n + 1 WHERE id = 1');"
         "PREPARE s FROM @q; EXECUTE s;"

@@ -167,15 +167,17 @@ def _expression(mine: Column, theirs: Column, readable: bool = False) -> str:
         text = f"CONCAT(HEX({name}),':',CAST({name} AS UNSIGNED))"  # the index tells '' from the invalid value
     elif kinds == {"json"}:
         # Types print alike: 1.0 may be a double or a decimal, "2024-01-01" a string or a date.
-        shown = f"CAST({name} AS CHAR)" if readable else f"MD5(CAST({name} AS CHAR))"
+        shown = f"CAST({name} AS CHAR)" if readable else f"SHA2(CAST({name} AS CHAR),256)"
+        types = "GROUP_CONCAT(JSON_TYPE(judge_v))"
+        types = types if readable else f"SHA2({types},256)"
         kinds_of = [
-            f"(SELECT {'' if readable else 'MD5'}(GROUP_CONCAT(JSON_TYPE(judge_v))) FROM "
+            f"(SELECT {types} FROM "
             f"JSON_TABLE({name}, '{path}' COLUMNS (judge_v JSON PATH '$')) AS judge_t)"
             for path in ("$**.*", "$**[*]")
         ]
         text = f"CONCAT_WS(':',{shown},JSON_TYPE({name}),{','.join(kinds_of)})"
     elif kinds & _LONG:
-        text = f"CONCAT(LENGTH({name}),':',MD5(CAST({name} AS BINARY)))"
+        text = f"CONCAT(LENGTH({name}),':',SHA2(CAST({name} AS BINARY),256))"
         if readable:
             text = f"IF(LENGTH({name}) <= {_SHOWN_BYTES_MAX},HEX({name}),{text})"
     elif kinds & {"char", "varchar", "binary", "varbinary", "vector"} or kinds & _SPATIAL:
@@ -186,7 +188,7 @@ def _expression(mine: Column, theirs: Column, readable: bool = False) -> str:
 
 
 def _row_hash(expressions: Sequence[str]) -> str:
-    return f"MD5(CONCAT_WS(',',{','.join(expressions) or '1'}))"
+    return f"SHA2(CONCAT_WS(',',{','.join(expressions) or '1'}),256)"
 
 
 def _sums(connection: Any, table: Pair, expressions: Sequence[str], bucketed: bool = False) -> Any:

@@ -1,1 +1,1 @@
-SELECT id, LENGTH(l), MD5(l) FROM t ORDER BY id;
+SELECT id, LENGTH(l), SHA2(l, 256) FROM t ORDER BY id;
