@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 
@@ -27,11 +28,15 @@ generated from the cases that ran (`python -m tests.case_table`).
 
 
 def record(name: str, origin: str, target: str, passed: bool) -> None:
-    """Remember how a case went."""
-    known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
-    known.setdefault(name, {})[f"{origin}>{target}"] = "passed" if passed else "failed"
+    """Remember how a case went; several runs may do so at once."""
     RECORD.parent.mkdir(exist_ok=True)
-    RECORD.write_text(json.dumps(known, indent=1, sort_keys=True))
+    with RECORD.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+        known.setdefault(name, {})[f"{origin}>{target}"] = "passed" if passed else "failed"
+        fresh = RECORD.with_suffix(".new")
+        fresh.write_text(json.dumps(known, indent=1, sort_keys=True))
+        fresh.replace(RECORD)
 
 
 def page() -> str:
