@@ -219,12 +219,13 @@ def _stay(pair: Pair, shop: Shop, say: Callable[[str], None]) -> None:
 
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends it like Ctrl-C, so that everything is stopped."""
+    """SIGTERM, and the terminal's end, end it like Ctrl-C, so that everything is stopped."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
     try:
         yield
     finally:
