@@ -27,6 +27,7 @@ from .errors import DevError
 from .judge import compare
 from .kafka import KafkaServer
 from .ports import HOST, free_port
+from .process import popen_tied
 
 __all__ = ["GRANTS", "Pair", "grants"]
 
@@ -419,16 +420,8 @@ class Pair:
     def _spawn(self, site: str, env: Mapping[str, str]) -> None:
         if self.running(site):
             raise DevError(f"the daemon of {site} runs already")
-        with self.log(site).open("ab") as log:
-            self._daemons[site] = subprocess.Popen(
-                [*_PROGRAM, "run", "-c", str(self.config(site)), "--site", site],
-                cwd=REPOSITORY,
-                env={**self._env(site), **env},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        argv = [*_PROGRAM, "run", "-c", str(self.config(site)), "--site", site]
+        self._daemons[site] = popen_tied(argv, {**self._env(site), **env}, self.log(site), "TERM")
 
     def _env(self, site: str) -> dict[str, str]:
         return {**os.environ, "PYTHONWARNINGS": "ignore", **self._environment[site]}

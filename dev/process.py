@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .errors import DevError
 
-__all__ = ["ServerProcess"]
+__all__ = ["ServerProcess", "popen_tied"]
 
 
 class ServerProcess:
@@ -53,12 +53,9 @@ class ServerProcess:
         if self.pid is not None:
             raise DevError(f"a server runs here already, pid {self.pid}", where=str(self._folder), remedy="Stop it first.")
         if die_with_parent:
-            # The death signal follows the *thread* that started the child, so a thread that lives as long as the
-            # process starts it; the caller's own thread may end earlier.
-            argv = ["setpriv", "--pdeathsig", "KILL", *argv]
-            self._child = _lasting_thread(os.getpid()).submit(_popen, argv, env, output).result()
+            self._child = popen_tied(argv, {**os.environ, **env}, output, "KILL")
         else:
-            self._child = _popen(argv, env, output)
+            self._child = _popen(argv, {**os.environ, **env}, output)
         partial = self._pid_file.with_suffix(".partial")
         partial.write_text(str(self._child.pid))
         partial.rename(self._pid_file)
@@ -95,11 +92,21 @@ class ServerProcess:
         self._pid_file.unlink(missing_ok=True)
 
 
+def popen_tied(argv: Sequence[str], env: Mapping[str, str], output: Path, death_signal: str) -> subprocess.Popen[bytes]:
+    """Start ``argv`` in a session of its own; it gets ``death_signal`` when this process ends, however it ends.
+
+    The signal follows the *thread* that started the child, so a thread that lives as long as the process starts it; the
+    caller's own thread may end earlier.
+    """
+    tied = ["setpriv", "--pdeathsig", death_signal, *argv]
+    return _lasting_thread(os.getpid()).submit(_popen, tied, env, output).result()
+
+
 def _popen(argv: Sequence[str], env: Mapping[str, str], output: Path) -> subprocess.Popen[bytes]:
     with output.open("ab") as log:
         return subprocess.Popen(
             list(argv),
-            env={**os.environ, **env},
+            env=dict(env),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
