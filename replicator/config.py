@@ -7,6 +7,7 @@ of each flow, with everything resolved that its source and its applier must know
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -150,6 +151,7 @@ def load_config(path: Path, *, text: str | None = None) -> Config:
     sites = _site_names(document.data)
     pairs = _sound_pairs(document)
     flows = _check(sites, pairs, document.data, problems)
+    _check_unsound(sites, {key for key, _ in pairs}, document.data, problems)
     policies = {key: parse_conflicts((*key, "conflicts"), pair.conflicts, problems) for key, pair in pairs}
     if problems:
         raise ConfigError("\n".join(describe(document, problems)))
@@ -178,8 +180,27 @@ def _sound_pairs(document: Document) -> list[tuple[Key, Pair]]:
     return sound
 
 
+def _check_unsound(sites: list[str], sound: set[Key], data: Any, problems: list[Problem]) -> None:
+    """What can be said of pairs that are wrong in themselves: names of sites, and policies."""
+    raw = data.get("pairs") if isinstance(data, dict) else None
+    for i, item in enumerate(raw if isinstance(raw, list) else []):
+        key: Key = ("pairs", i)
+        if key in sound or not isinstance(item, dict):
+            continue
+        problems.extend(_unknown_sites(key, item, sites))
+        conflicts = item.get("conflicts")
+        if isinstance(conflicts, dict):
+            parse_conflicts((*key, "conflicts"), conflicts, problems)
+
+
+def _unknown_sites(key: Key, pair: dict[str, Any], sites: list[str]) -> Iterator[Problem]:
+    for field in ("origin", "target", "kafka"):
+        name = pair.get(field)
+        if isinstance(name, str) and name not in sites:
+            yield Problem((*key, field), "there is no such site", f"use one of: {', '.join(sites)}", repr(name))
+
+
 def _check(sites: list[str], pairs: list[tuple[Key, Pair]], data: Any, problems: list[Problem]) -> list[Flow]:
-    known = ", ".join(sites)
     names: dict[str, Key] = {}
     whole = []
     for key, pair in pairs:
@@ -187,10 +208,7 @@ def _check(sites: list[str], pairs: list[tuple[Key, Pair]], data: Any, problems:
             problems.append(Problem((*key, "name"), "two pairs have this name", "rename one of them", repr(pair.name)))
         names.setdefault(pair.name, key)
         before = len(problems)
-        for field in ("origin", "target", "kafka"):
-            name = getattr(pair, field)
-            if name is not None and name not in sites:
-                problems.append(Problem((*key, field), "there is no such site", f"use one of: {known}", repr(name)))
+        problems.extend(_unknown_sites(key, {"origin": pair.origin, "target": pair.target, "kafka": pair.kafka}, sites))
         if len(problems) == before:
             _check_kafka(key, pair, data["sites"], problems)
             whole.append((key, pair))

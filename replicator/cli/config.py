@@ -15,7 +15,9 @@ from .common import json_option, print_json
 __all__ = ["config", "schema_document"]
 
 
-_file = click.option("-c", "--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
+_file = click.option(
+    "-c", "--config", "config_path", type=click.Path(path_type=Path), envvar="REPLICATOR_CONFIG", help="The configuration file."
+)
 
 
 @click.group()

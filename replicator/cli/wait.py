@@ -117,12 +117,14 @@ def _wait_for(config: Config, goal: Goal, deadline: float | None) -> None:
     asked = answered = time.monotonic()
     reached: Position = parse_position(goal.flavor, "")
     ack = None
+    silent: KafkaFailure | None = None
     try:
         while True:
             try:
                 ack = reader.latest(_POLL_S)
-                answered = time.monotonic()
-            except KafkaFailure:  # the topic may not be there yet, or the broker is just starting
+                answered, silent = time.monotonic(), None
+            except KafkaFailure as error:  # the topic may not be there yet, or the broker is just starting
+                silent = error
                 if time.monotonic() - answered > _SILENCE_S:
                     raise
                 time.sleep(_POLL_S)
@@ -137,6 +139,9 @@ def _wait_for(config: Config, goal: Goal, deadline: float | None) -> None:
                 asked = now
                 _raise_if_stopped(config, goal.stream)
             if deadline is not None and now >= deadline:
+                if silent is not None:
+                    what = f"whether {goal.stream.id} has applied it is unknown: {silent.what}"
+                    raise WaitTimeout(what, where=silent.where, remedy=silent.remedy)
                 raise WaitTimeout(
                     f"{goal.stream.id} has not applied {reached.missing(goal.position)} in time",
                     where=f"the target acknowledged {ack.position if ack else 'nothing'}",

@@ -96,6 +96,7 @@ http: {listen: "8642"}
         ["5", "sites.west.database"],
         ["6", "sites.west.databse"],
         ["10", "pairs[0].mode"],
+        ["12", "pairs[0].target"],
         ["13", "pairs[0].tables.include[0]"],
         ["14", "pairs[0].apply.connections"],
         ["14", "pairs[0].apply.batch_rows"],
@@ -104,8 +105,8 @@ http: {listen: "8642"}
     ]
     assert "did you mean database?" in found[1]
     assert found[2].endswith("'oneway': not one of the allowed words; did you mean one_way?")
-    assert found[4].endswith("0: too small; use 1 or more")
-    assert "use one of: east, west" in found[6]
+    assert found[5].endswith("0: too small; use 1 or more")
+    assert "use one of: east, west" in found[3] and "use one of: east, west" in found[7]
 
 
 def test_duplicate_keys_are_errors(tmp_path: Path) -> None:

@@ -117,6 +117,9 @@ def check_applier_grants(probe: Probe, schemas: Iterable[str]) -> Iterator[Findi
             words = ", ".join(missing)
             what = f"{probe.account} lacks {words} on the database {schema}"
             yield error(probe.name, what, f"GRANT {words} ON {_pattern(schema)}.* TO {probe.account}")
+    if _missing(grants, ("PROCESS",), None):
+        what = f"{probe.account} lacks PROCESS: whether an interrupted swap of tables took effect cannot be known, and halts"
+        yield warning(probe.name, what, f"GRANT PROCESS ON *.* TO {probe.account}")
 
 
 def check_reader_grants(probe: Probe, schemas: Iterable[str]) -> Iterator[Finding]:
