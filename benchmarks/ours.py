@@ -23,7 +23,7 @@ from .loads import SCHEMA, Load
 __all__ = ["Drain"]
 
 SOURCE_PAUSE = "source:read-not-sent"
-APPLIER_PAUSE = "applier:fetched"
+APPLIER_PAUSE = "applier:before-commit"  # the first: of the CREATE DATABASE in front of the load
 _POLL_S = 0.02
 _TIMEOUT_S = 1800.0
 
