@@ -87,7 +87,9 @@ class Config(Model):
     """The whole file."""
 
     sites: Annotated[dict[Name, Site], Field(min_length=1)]
+    """By name."""
     pairs: tuple[Pair, ...] = ()
+    """What is carried from where to where."""
     http: Http = Http()
     """Of every site that has none of its own."""
     _path: Path = PrivateAttr(Path())

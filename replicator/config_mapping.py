@@ -78,6 +78,7 @@ class Mask(Model):
     """What stands in a column instead of its value."""
 
     method: Literal["hash", "null", "constant", "truncate"]
+    """`hash` (keyed), `null`, `constant` or `truncate`."""
     value: Scalar = None
     """Of `constant`."""
     length: int | None = Field(default=None, ge=0)
@@ -110,8 +111,11 @@ class RowFilter(Model):
     """Which rows of a table are carried, by the value of one column."""
 
     column: Identifier
+    """The column that decides."""
     equals: Values = None
+    """Rows with one of these values are carried."""
     not_equals: Values = None
+    """Rows with any other value are carried."""
 
     @model_validator(mode="after")
     def _one(self) -> RowFilter:
@@ -130,7 +134,9 @@ class TableMapping(Model):
     drop_columns: tuple[Identifier, ...] = ()
     """Columns that the target does not have or does not get; they never enter Kafka."""
     masks: dict[Identifier, Annotated[Mask, BeforeValidator(_mask)]] = {}
+    """By column, what stands there instead of its value."""
     rows: RowFilter | None = None
+    """Which rows are carried."""
 
     @model_validator(mode="after")
     def _fits(self) -> TableMapping:
@@ -154,6 +160,7 @@ class Mapping(Model):
     databases: dict[Identifier, Identifier] = {}
     """Origin's name to target's name."""
     tables: dict[TableName, TableMapping] = {}
+    """By the table's name at the origin, without wildcards."""
     hash_key: Secret = Secret()
     """The key of all `hash` masks; must stay the same for equal values to get equal hashes."""
     _tables: dict[tuple[str, str], TableMapping] = PrivateAttr(default_factory=dict)

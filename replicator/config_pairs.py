@@ -56,7 +56,9 @@ class Tables(Model):
     """Which tables: globs over `schema.table`."""
 
     include: Annotated[Patterns, Field(min_length=1)] = ("*.*",)
+    """Globs over `schema.table`; system schemas never match."""
     exclude: Patterns = ()
+    """Wins over `include`."""
 
     def filter(self) -> TableFilter:
         """As the filter that answers for each table."""
@@ -67,7 +69,9 @@ class StreamTables(Model):
     """The tables of one stream: a part of the pair's."""
 
     include: Annotated[Patterns, Field(min_length=1)]
+    """Its tables, within the pair's; no other stream may have them."""
     exclude: Patterns = ()
+    """Wins over `include`."""
 
 
 DdlAction = Literal["apply", "ignore", "halt"]
@@ -81,6 +85,8 @@ class DdlPolicy(Model):
     """
 
     default: DdlAction = "apply"
+    """`apply`, `ignore` or `halt`; the classes below are in docs/DDL.md and default to this, but trigger, routine and event to
+    `ignore`."""
     create: DdlAction | None = None
     alter: DdlAction | None = None
     drop: DdlAction | None = None
@@ -121,6 +127,7 @@ class Apply(Model):
     batch_ms: float = Field(default=5, ge=0, le=10_000)
     """How long to wait for more before a batch is written."""
     batch_bytes: int = Field(default=8 << 20, ge=1 << 10, le=1 << 30)
+    """Row data that one batch takes at most; a larger transaction is written piece by piece."""
     detect: Literal["full", "key"] | None = None
     """Compare the whole row before a change, or only its key; default: the pair's."""
     retry_limit: int = Field(default=10, ge=0, le=1_000_000)
@@ -146,14 +153,18 @@ class LagLimits(Model):
     """From which lag on the page and `status` show a flow as late."""
 
     warn_seconds: float = Field(default=30, gt=0)
+    """`level` is `late` from here on."""
     critical_seconds: float = Field(default=300, gt=0)
+    """`level` is `critical` from here on."""
 
 
 class Pair(Model):
     """A relation between two sites."""
 
     name: Name
+    """Part of topics, metrics and rows; cannot be changed later without starting anew."""
     mode: Literal["one_way", "bidirectional"] = "one_way"
+    """`one_way` or `bidirectional`."""
     origin: str
     """A name under `sites`."""
     target: str
@@ -164,18 +175,25 @@ class Pair(Model):
     """Where a new stream begins: `earliest`, `latest`, `snapshot` or a GTID set of the origin. In a bidirectional pair
     `snapshot` and a GTID set are for the flow from origin to target; the flow back then starts at `latest`."""
     tables: Tables = Tables()
+    """Which tables the pair carries."""
     streams: dict[Name, StreamTables] = {}
     """Splits the pair's tables: each stream is ordered in itself alone. What none of them includes goes through `main`."""
     ddl: DdlPolicy = DdlPolicy()
+    """What happens with DDL at the target, by class."""
     conflicts: dict[str, Any] = {}
     """Conflict policies, see docs/CONFLICTS.md."""
     apply: Apply = Apply()
+    """How the applier works."""
     source: SourceSettings = SourceSettings()
+    """How the source works."""
     mapping: Mapping = Mapping()
+    """Other names, masks, dropped columns and row filters; one_way only."""
     detect: Literal["full", "key"] | None = None
-    """Compare whole rows, or only their keys, to notice conflicts."""
+    """Compare whole rows, or only their keys, to notice conflicts. Default: `full` in a bidirectional pair, else `key`."""
     heartbeat_seconds: float = Field(default=1.0, gt=0, le=3600)
+    """How often the source writes its row at the origin: lag is known to this precision."""
     lag_limits: LagLimits = LagLimits()
+    """When the flow counts as late."""
 
     @model_validator(mode="after")
     def _plausible(self) -> Pair:

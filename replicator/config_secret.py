@@ -93,6 +93,7 @@ class Tls(Model):
     """TLS of one connection. It verifies the certificate and the host's name unless told otherwise."""
 
     enabled: bool = True
+    """`false` sends everything in the clear."""
     verify: Literal["full", "ca", "none"] = "full"
     """`full`: certificate and host name; `ca`: certificate only; `none`: neither (encrypted, but open to impostors)."""
     ca: Path | None = None

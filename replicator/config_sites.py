@@ -35,10 +35,13 @@ class Database(Secret):
     """A MySQL or MariaDB server. TLS: on unless the server is on this machine."""
 
     host: str = "127.0.0.1"
+    """Name or address of the server."""
     port: int = Field(default=3306, ge=1, le=65535)
+    """Of the server."""
     unix_socket: str | None = None
     """Path of the server's socket; then host and port don't count."""
     user: str = "replicator"
+    """Account with the grants of docs/OPERATING.md."""
     tls: Tls | None = None
     """Default: verified TLS, none for loopback and sockets. `{enabled: false}` turns it off."""
 
@@ -73,7 +76,9 @@ class Sasl(Secret):
     """How to log in to Kafka."""
 
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`."""
     username: str
+    """Account at the cluster."""
 
 
 def _listed(value: Any) -> Any:
@@ -88,7 +93,9 @@ class Kafka(Model):
     ]
     """Brokers to ask first, as `host:port`."""
     tls: Tls | None = None
+    """Default: verified TLS, none where all brokers are on loopback."""
     sasl: Sasl | None = None
+    """Log-in; default: none."""
     replication_factor: int | None = Field(default=None, ge=1, le=32)
     """Of topics that we create; default: the broker's."""
     min_insync_replicas: int | None = Field(default=None, ge=1, le=32)
@@ -157,7 +164,9 @@ class Site(Model):
     """A datacenter."""
 
     database: Database
+    """The site's MySQL or MariaDB server."""
     kafka: Kafka | None = None
+    """The site's Kafka cluster, if it has one."""
     http: Http | None = None
     """Default: the file's own `http`."""
     priority: int = Field(default=0, ge=0)
