@@ -121,17 +121,17 @@ class Apply(Model):
     connections: int = Field(default=4, ge=1, le=64)
     """Connections that write at once."""
     commit_order: Literal["preserve", "relaxed"] = "preserve"
-    """`relaxed` lets independent transactions commit out of order: faster, but readers may see states that never were."""
+    """`relaxed` would let independent transactions commit out of order; at present it is accepted and works as `preserve`."""
     batch_rows: int = Field(default=2000, ge=1, le=1_000_000)
     """Row changes that one target transaction takes at most (a larger origin transaction stays whole)."""
     batch_ms: float = Field(default=5, ge=0, le=10_000)
-    """How long to wait for more before a batch is written."""
+    """Accepted, without effect at present: a batch is written as soon as nothing more is at hand."""
     batch_bytes: int = Field(default=8 << 20, ge=1 << 10, le=1 << 30)
     """Row data that one batch takes at most; a larger transaction is written piece by piece."""
     detect: Literal["full", "key"] | None = None
     """Compare the whole row before a change, or only its key; default: the pair's."""
     retry_limit: int = Field(default=10, ge=0, le=1_000_000)
-    """How often one batch is tried again after deadlocks and lock timeouts before the flow stops."""
+    """How often one batch is tried again after deadlocks and lock timeouts before the applier starts over, with backoff."""
 
 
 class SourceSettings(Model):
@@ -189,7 +189,8 @@ class Pair(Model):
     mapping: Mapping = Mapping()
     """Other names, masks, dropped columns and row filters; one_way only."""
     detect: Literal["full", "key"] | None = None
-    """Compare whole rows, or only their keys, to notice conflicts. Default: `full` in a bidirectional pair, else `key`."""
+    """Compare whole rows, or only their keys, to notice conflicts. Default: `full` in a bidirectional pair and
+    for tables whose policies need it, else `key`: then a row that was changed at the target is overwritten unnoticed."""
     heartbeat_seconds: float = Field(default=1.0, gt=0, le=3600)
     """How often the source writes its row at the origin: lag is known to this precision."""
     lag_limits: LagLimits = LagLimits()
