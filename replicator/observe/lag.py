@@ -6,8 +6,9 @@ grows while nothing arrives, whatever the reason, and it is never a number that 
 - before anything passed the stage, and
 - where this host's clock is behind the origin's by more than a second, because then the difference says nothing.
 
-Lag in transactions is the difference to the newest sequence known here. The applier's side knows that only when it has
-fetched all that the topic holds (gauge ``records_behind``); until then it is ``unknown``.
+Lag in transactions is the difference to the newest sequence known here, while the worker streams: one that is paused, retrying
+or stopped learns of nothing new, so then it is ``unknown``. The applier's side knows it only when it has fetched all that the
+topic holds (gauge ``records_behind``).
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def _stream(worker: WorkerView, now_us: int) -> dict[str, Any]:
 def _newest_sequence(worker: WorkerView) -> int | None:
     """The newest sequence of the stream, where it is known on this side."""
     sequences = [stage.sequence for stage in worker.stages.values()]
-    if not sequences:
+    if not sequences or not worker.alive or worker.state is not State.STREAMING:
         return None
     if worker.role == Role.APPLIER and worker.gauges.get("records_behind") != 0:
         return None

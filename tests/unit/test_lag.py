@@ -88,6 +88,18 @@ def test_lag_in_transactions_needs_the_end_of_the_topic() -> None:
         assert flow["lag_transactions"] == expected
 
 
+def test_lag_in_transactions_is_unknown_while_a_worker_does_not_stream() -> None:
+    """What is paused or stopped learns of nothing new: its last difference would stand at an old number."""
+    for role, stages in (
+        ("applier", {"fetched": stage(12, 0), "applied": stage(12, 1)}),
+        ("source", {"read": stage(12, 0), "confirmed": stage(12, 1)}),
+    ):
+        for state in State:
+            found = worker(role, state=state, stages=stages, gauges={"records_behind": 0.0})
+            (flow,) = lag_document(SiteView("west", [found]), T)["flows"]
+            assert flow["lag_transactions"] == (0 if state is State.STREAMING else "unknown")
+
+
 def test_levels_follow_the_pairs_limits() -> None:
     """From `ok` to `late` to `critical`."""
     view = SiteView("west", [worker(stages={"applied": stage(1, 0)})], limits={"shop": (5, 50)})
