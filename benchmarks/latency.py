@@ -41,7 +41,7 @@ class Probe:
         self._target = target
         self._committed: dict[int, float] = {}
         self._seen: dict[int, float] = {}
-        self._stop = threading.Event()
+        self._written = threading.Event()
         self._last = 0
 
     def run(self, seconds: float) -> list[float]:
@@ -55,8 +55,8 @@ class Probe:
                 cursor.execute(f"UPDATE {_TABLE} SET n = {self._last} WHERE id = 1")
                 self._committed[self._last] = time.monotonic()
                 time.sleep(1 / _PROBES_PER_S)
+        self._written.set()
         watcher.join(60)
-        self._stop.set()
         if self._last not in self._seen:
             raise DevError(f"the target never showed the last of {self._last} probes")
         latencies = []
@@ -69,15 +69,16 @@ class Probe:
     def _watch(self) -> None:
         with self._target.connect(autocommit=True) as connection, connection.cursor() as cursor:
             known = 0
-            while known < self._last or not self._seen:
+            deadline = float("inf")
+            while time.monotonic() < deadline and not (self._written.is_set() and known >= self._last):
+                if self._written.is_set():
+                    deadline = min(deadline, time.monotonic() + 60)
                 cursor.execute(f"SELECT n FROM {_TABLE} WHERE id = 1")
                 row: Any = cursor.fetchone()
                 now = time.monotonic()
                 for n in range(known + 1, int(row[0]) + 1):
                     self._seen[n] = now
                 known = max(known, int(row[0]))
-                if self._stop.is_set():
-                    return
                 time.sleep(0.0002)
 
 
