@@ -246,7 +246,7 @@ class Table:
         draw, names = self.draw, ", ".join(c.name for c in self.columns)
         kind = draw(st.sampled_from(["insert", "insert", "insert", "ignore", "replace", "update", "update", "delete", "copy"]))
         if kind in ("insert", "ignore", "replace"):
-            rows = ["(" + ", ".join(self.value(c) for c in self.columns) + ")" for _ in range(draw(st.integers(1, 4)))]
+            rows = ["(" + ", ".join(self.value(c) for c in self.columns) + ")" for _ in range(draw(st.integers(1, 6)))]
             verb = {"insert": "INSERT", "ignore": "INSERT IGNORE", "replace": "REPLACE"}[kind]
             return f"{verb} INTO {self.name} ({names}) VALUES " + ", ".join(rows)
         if kind == "copy":
@@ -295,14 +295,16 @@ class Table:
 @st.composite
 def scripts(draw: st.DrawFn, flavor: str) -> Script:
     """Tables, then transactions on them with DDL in between."""
-    tables = [Table(draw, f"t{i}", flavor) for i in range(draw(st.integers(1, 2)))]
+    tables = [Table(draw, f"t{i}", flavor) for i in range(draw(st.integers(1, 3)))]
     statements = [table.create() for table in tables]
-    for _ in range(draw(st.integers(1, 6))):
+    for _ in range(draw(st.integers(1, 12))):
         table = draw(st.sampled_from(tables))
         if draw(st.integers(0, 4)) == 0:
             statements.append(table.alter())
             continue
         changes = [draw(st.sampled_from(tables)).change() for _ in range(draw(st.integers(1, 6)))]
+        if len(changes) > 2 and draw(st.integers(0, 3)) == 0:
+            changes = [changes[0], "SAVEPOINT s", *changes[1:-1], "ROLLBACK TO s", changes[-1]]
         end = draw(st.sampled_from(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"]))
         statements += ["START TRANSACTION", *changes, end] if len(changes) > 1 else changes
     mode = draw(st.sampled_from(["", "ALLOW_INVALID_DATES", "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES", "STRICT_ALL_TABLES"]))
