@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from dev import DatabaseServer, DevError, start_kafka
+from dev.accounts import prepare_server
 from dev.judge import compare
-from dev.pair import Pair, prepare_server
+from dev.pair import Pair
 
 from . import native
 from .figures import Watch, position, print_table, save

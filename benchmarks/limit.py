@@ -24,8 +24,8 @@ from typing import Any
 from pymysql.constants import CLIENT, COMMAND
 
 from dev import DatabaseServer, DevError, free_port, start_kafka
+from dev.accounts import PASSWORD, USER, prepare_server
 from dev.judge import compare
-from dev.pair import PASSWORD, USER, prepare_server
 
 from .figures import binlog_bytes, position, print_table, save
 from .loads import LOADS, SCHEMA

@@ -23,8 +23,8 @@ from pymysqlreplication import BinLogStreamReader
 from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, WriteRowsEvent
 
 from dev import DatabaseServer, DevError, KafkaServer, start_kafka
+from dev.accounts import prepare_server
 from dev.judge import compare
-from dev.pair import prepare_server
 
 from . import debezium
 from .figures import Run, Watch, binlog_bytes, position, print_table, save, topic_bytes

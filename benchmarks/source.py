@@ -20,7 +20,7 @@ from pymysqlreplication import BinLogStreamReader
 from pymysqlreplication.row_event import DeleteRowsEvent, UpdateRowsEvent, WriteRowsEvent
 
 from dev import DatabaseServer, DevError, start_kafka
-from dev.pair import prepare_server
+from dev.accounts import prepare_server
 from replicator.filter import TableFilter
 from replicator.gtid import parse_position
 from replicator.model import StreamId

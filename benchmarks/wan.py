@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dev import DevError, KafkaServer, free_port, start_kafka, start_proxy
-from dev.pair import prepare_server
+from dev.accounts import prepare_server
 
 from .figures import Run, binlog_bytes, position, print_table, save
 from .loads import LOADS, SCHEMA

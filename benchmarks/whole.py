@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dev import DatabaseServer, DevError, KafkaServer, start_kafka
+from dev.accounts import prepare_server
 from dev.judge import compare
-from dev.pair import prepare_server
 
 from . import native
 from .figures import Run, binlog_bytes, position, print_table, save

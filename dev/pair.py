@@ -21,6 +21,7 @@ from typing import Any
 import pymysql
 import yaml
 
+from .accounts import PASSWORD, glob_of, prepare_server, site_entry
 from .cache import REPOSITORY
 from .database import DatabaseServer
 from .errors import DevError
@@ -29,39 +30,10 @@ from .kafka import KafkaServer
 from .ports import HOST, free_port
 from .process import popen_tied
 
-__all__ = ["GRANTS", "Pair", "grants"]
+__all__ = ["SITES", "Pair"]
 
-USER = "replicator"
-PASSWORD = "replicator-Pa55"
 SITES = ("east", "west")
 _POLL_S = 0.02
-
-_ROWS = (
-    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, CREATE VIEW, SHOW VIEW, TRIGGER, "
-    "CREATE ROUTINE, ALTER ROUTINE, EVENT, LOCK TABLES"
-)
-GRANTS: dict[str, tuple[str, ...]] = {
-    "mysql": (
-        "GRANT REPLICATION SLAVE, REPLICATION CLIENT, PROCESS ON *.* TO {account}",
-        "GRANT {definer}, SYSTEM_USER ON *.* TO {account}",
-        "GRANT ALL ON `replicator`.* TO {account}",
-    ),
-    "mariadb": (
-        "GRANT REPLICATION SLAVE, BINLOG MONITOR, SET USER, PROCESS ON *.* TO {account}",
-        "GRANT ALL ON `replicator`.* TO {account}",
-    ),
-}
-"""What the replicator's account needs at each server, besides its rights on the replicated databases."""
-
-
-def grants(server: DatabaseServer, account: str, schemas: Sequence[str]) -> list[str]:
-    """The GRANT statements for ``account``, to replicate ``schemas`` (which may hold LIKE wildcards)."""
-    extra = ", DELETE HISTORY" if server.flavor == "mariadb" else ""
-    # Views of other people's making; the privilege got another name in MySQL 8.2.
-    definer = "SET_USER_ID" if server.version.startswith("8.0") else "SET_ANY_DEFINER"
-    statements = [statement.format(account=account, definer=definer) for statement in GRANTS[server.flavor]]
-    names = [schema.replace("`", "``") for schema in schemas]
-    return statements + [f"GRANT {_ROWS}{extra} ON `{name}`.* TO {account}" for name in names]
 
 
 class Pair:
@@ -370,8 +342,7 @@ class Pair:
         parts = []
         for site in SITES:
             states = [
-                f"{w.get('role')} {w.get('state')} {w.get('note') or ''} {json.dumps(w.get('error'))}"
-                for w in self.workers(site)
+                f"{w.get('role')} {w.get('state')} {w.get('note') or ''} {json.dumps(w.get('error'))}" for w in self.workers(site)
             ]
             server = ""
             if not self.servers[site].running:
@@ -390,23 +361,19 @@ class Pair:
 
     def _document(self, reader: str) -> dict[str, Any]:
         """The configuration, as the site ``reader`` has it."""
-        sites: dict[str, Any] = {}
-        for site, server in self.servers.items():
-            address = {"host": server.host, "port": server.port, "user": USER, "password_file": f"{site}.secret"}
-            sites[site] = {"database": address, "http": {"listen": f"{HOST}:{self.http_ports[site]}"}}
+        sites = {
+            site: site_entry(site, server, self.http_ports[site], self._site_options.get(site, {}))
+            for site, server in self.servers.items()
+        }
         kafka = self._bootstrap.get(reader, self.kafka.bootstrap)
         sites["east"]["kafka"] = {"bootstrap_servers": [kafka]}
-        if self._west_kafka is not None:
-            sites["west"]["kafka"] = {"bootstrap_servers": [self._west_kafka.bootstrap]}
-        for site, more in self._site_options.items():
-            sites[site].update(more)
         pair: dict[str, Any] = {"name": self.name, "mode": self.mode, "origin": "east", "target": "west"}
-        pair["kafka"] = "east"
-        if self._west_kafka is not None:
-            del pair["kafka"]
-        pair["start"] = self._start
-        pair["tables"] = {"include": [_glob(schema) for schema in self.schemas]}
-        return {"sites": sites, "pairs": [{**pair, **self._options}]}
+        if self._west_kafka is None:
+            pair["kafka"] = "east"
+        else:
+            sites["west"]["kafka"] = {"bootstrap_servers": [self._west_kafka.bootstrap]}
+        tables = {"include": [glob_of(schema) for schema in self.schemas]}
+        return {"sites": sites, "pairs": [{**pair, "start": self._start, "tables": tables, **self._options}]}
 
     def _position(self, server: DatabaseServer) -> str:
         column = "@@global.gtid_executed" if server.flavor == "mysql" else "@@global.gtid_binlog_pos"
@@ -436,22 +403,6 @@ class Pair:
 
 
 _PROGRAM = (str(Path(sys.executable).parent / "replicator"),)
-
-
-def prepare_server(server: DatabaseServer, schemas: Sequence[str], also_grant: Sequence[str] = ()) -> None:
-    """Create the replicator's user with its grants on ``schemas``, the schema ``replicator`` and ``schemas`` themselves."""
-    account = f"'{USER}'@'{HOST}'"
-    statements = [f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '{PASSWORD}'"]
-    statements += [f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4" for name in ("replicator", *schemas)]
-    statements += grants(server, account, [*schemas, *also_grant])
-    with server.connect(autocommit=True) as connection, connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-
-
-def _glob(schema: str) -> str:
-    plain = schema.replace("_", "").isalnum()
-    return f"{schema}.*" if plain else "`" + schema.replace("`", "``") + "`.*"
 
 
 def _mark(server: DatabaseServer, table: str) -> int | None:
