@@ -88,7 +88,8 @@ def test_a_kill_around_ddl_runs_it_once(pairs: Pairs, flavor: str, point: str, t
 
 def test_a_kill_in_the_middle_of_a_large_transaction_leaves_none_of_it(pairs: Pairs, flavor: str, tmp_path: Path) -> None:
     """The applier dies with half of it written: no reader ever sees a part, and the end is equal."""
-    pair = pairs(flavor, flavor, options={"source": {"record_bytes": 65536}})
+    options = {"source": {"record_bytes": 65536}, "apply": {"batch_bytes": 1 << 20}}  # larger than one batch, in many records
+    pair = pairs(flavor, flavor, options=options)
     execute(pair.origin, f"CREATE TABLE {pair.name}.t (id INT PRIMARY KEY, v VARCHAR(100))")
     pair.start()
     pair.settle()
