@@ -8,7 +8,7 @@
 PY := .venv/bin/python
 FLAVOR ?= mysql
 MINUTES ?= 20
-.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit fuzz soak
+.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit bench-flat chart fuzz soak
 
 venv: .venv/.ready
 .venv/.ready: pyproject.toml requirements.lock
@@ -53,6 +53,12 @@ bench-peers: venv
 
 bench-limit: venv
 	$(PY) -W ignore -m benchmarks.limit
+
+bench-flat: venv
+	$(PY) -W ignore -m benchmarks.flat
+
+chart: venv
+	$(PY) -W ignore -m benchmarks.chart
 
 fuzz: venv
 	$(PY) -W ignore -m tests.fuzz --minutes $(MINUTES)

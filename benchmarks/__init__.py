@@ -11,7 +11,9 @@ origin only has to have written its binlog.
 | ``latency`` | ``make bench-latency`` | commit to visible at 100, 500 and 2,000 transactions/s |
 | ``wan`` | ``make bench-wan`` | the same backlog with 80 ms between Kafka and the applier |
 | ``limit`` | ``make bench-limit`` | the applier against its own statements replayed by a trivial client |
+| ``flat`` | ``make bench-flat`` | what a row costs us from 10^5 to 10^7 of them |
 | ``peers`` | ``make bench-peers`` | Debezium's source and JDBC sink on the same load |
 
-``loads`` makes the work, ``ours`` and ``native`` drain it, ``figures`` counts and prints.
+``loads`` makes the work, ``ours`` and ``native`` drain it, ``figures`` counts and prints,
+``chart`` draws (``make chart``).
 """
