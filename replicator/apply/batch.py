@@ -25,8 +25,10 @@ from .footprint import Footprint
 from .plan import Image, TablePlan
 from .session import pack_text_row
 
-__all__ = ["Change", "Expect", "Planner", "Segment", "Statement", "StatementLimits", "kind_of"]
+__all__ = ["LENIENT", "Change", "Expect", "Planner", "Segment", "Statement", "StatementLimits", "kind_of"]
 
+LENIENT = b"SET sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"
+"""Makes a session take what a strict one refuses; what is written then must be read back."""
 NO_FOREIGN_KEY_CHECKS = 0x02
 INSERT, UPDATE, DELETE = 0, 1, 2
 _NO_TEXTS: Any = itertools.repeat((None, None))
@@ -402,10 +404,9 @@ def single(change: Change) -> list[Statement]:
         return [statement]
     assert change.after_texts is not None
     # An ENUM's index 0 needs a session that is not strict; what then was written is read back and compared.
-    strict = b"SET @replicator_mode=@@sql_mode, sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"
     check = plan.select_head + plan.where_row(change.after_texts) + b" LIMIT 1"
     return [
-        Statement(strict, ANYTHING),
+        Statement(b"SET @replicator_mode=@@sql_mode;" + LENIENT, ANYTHING),
         statement,
         Statement(b"SET sql_mode=@replicator_mode", ANYTHING),
         Statement(check, Expect(rows=frozenset([pack_text_row(plan.compared(change.after_texts))]))),

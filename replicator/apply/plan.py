@@ -14,6 +14,7 @@ from ..errors import ApplyError
 from ..model import quote_name
 from ..row.convert import key_literal, needs_lenient
 from ..row.decode import Mode, decoder
+from ..row.floats import double_literal
 from ..row.select import select_expr
 from ..row.tablemap import parse_table_map
 from ..row.types import Column, TableMap, Type
@@ -29,7 +30,7 @@ Image = tuple[Any, ...]
 _INEXACT_KEY_TYPES = frozenset({Type.FLOAT, Type.DOUBLE, Type.JSON, Type.GEOMETRY, Type.VECTOR})
 """``=`` on them is not exact, or cannot use the index."""
 
-
+_FLOATS = frozenset({Type.FLOAT, Type.DOUBLE})
 _FORMS: tuple[Mode, Mode] = ("literal", "text")
 
 
@@ -103,7 +104,12 @@ class TablePlan:
         for i in self.written:
             expression = select_expr(self.map.columns[i], quote_name(self.target_name(i))).encode()
             text = texts[i]
-            parts.append(b"%b IS NULL" % expression if text is None else b"BINARY %b=%b" % (expression, _hex(text)))
+            if text is None:
+                parts.append(b"%b IS NULL" % expression)
+            elif self.map.columns[i].type in _FLOATS:
+                parts.append(_same_float(expression, text))
+            else:
+                parts.append(b"BINARY %b=%b" % (expression, _hex(text)))
         return b" AND ".join(parts)
 
     def set_row(self, image: Image) -> bytes:
@@ -240,6 +246,14 @@ def _row_of(written: Sequence[int]) -> Callable[[Image], bytes]:
         return lambda image: b"(" + image[only] + b")"
     pick = itemgetter(*written)
     return lambda image: b"(" + b",".join(pick(image)) + b")"
+
+
+def _same_float(expression: bytes, text: bytes) -> bytes:
+    """Equality of every bit of a DOUBLE: as a string, the servers cut its digits; as a number, 0 equals -0."""
+    number = float(text)
+    if number:
+        return b"%b=%b" % (expression, double_literal(number))
+    return b"%b=0e0 AND ATAN2(%b,-1)%b0" % (expression, expression, b"<" if text.startswith(b"-") else b">")
 
 
 def _hex(text: bytes) -> bytes:

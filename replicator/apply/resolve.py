@@ -19,7 +19,7 @@ from ..errors import ApplyError, ConflictHalt
 from ..row.decode import rows_flags
 from ..stream.reader import Txn
 from ..stream.wire import read_events
-from .batch import INSERT, KINDS, NO_FOREIGN_KEY_CHECKS, Change, kind_of
+from .batch import INSERT, KINDS, LENIENT, NO_FOREIGN_KEY_CHECKS, Change, kind_of
 from .journal import Journal
 from .plan import TablePlan
 from .session import SQL_MODE, ServerError, Session, text_row
@@ -39,6 +39,7 @@ __all__ = ["Resolver"]
 _TRIES = 3
 _LABEL = re.compile("[|,=]")  # what separates labels in a counter's name
 _DUPLICATE, _NO_PARENT, _HAS_CHILDREN = (1062, 1586), (1452, 1216), (1451, 1217)
+_CONSTRAINTS = (*_DUPLICATE, *_NO_PARENT, *_HAS_CHILDREN)
 
 
 class Resolver:
@@ -222,8 +223,11 @@ class Resolver:
                 session.run(b"ROLLBACK TO SAVEPOINT w;SET sql_mode='%b'" % SQL_MODE.encode())
                 if error.errno in _DUPLICATE and not last_try:
                     return False
-                self._refused(session, txn, change, shape, error)
-                return True
+                if error.errno in _CONSTRAINTS or not self._write_lenient(
+                    session, change, shape, local, row_change, decision
+                ):
+                    self._refused(session, txn, change, shape, error)
+                    return True
         if record is not None:
             self._count(record, shape)
             session.run(entry)
@@ -233,10 +237,38 @@ class Resolver:
         policy, table = record.policy.partition("(")[0], _LABEL.sub("_", shape.name)
         self._reporter.count(f"conflicts|type={record.conflict},policy={policy},table={table}")
 
-    def _write(
+    def _write_lenient(
         self, session: Session, change: Change, shape: Shape, local: LocalRow, row_change: RowChange, decision: Decision
+    ) -> bool:
+        """Do what was decided in a session that is not strict; False, with nothing done, where it is refused there too.
+
+        What strictness refused may be what a generated column, a check or an index makes of the row, which the origin's session
+        let pass.
+        """
+        try:
+            self._write(session, change, shape, local, row_change, decision, lenient=True)
+        except ServerError as error:
+            if error.errno in PASSING:
+                raise
+            session.run(b"ROLLBACK TO SAVEPOINT w;SET sql_mode='%b'" % SQL_MODE.encode())
+            return False
+        return True
+
+    def _write(
+        self,
+        session: Session,
+        change: Change,
+        shape: Shape,
+        local: LocalRow,
+        row_change: RowChange,
+        decision: Decision,
+        *,
+        lenient: bool = False,
     ) -> None:
-        """Do what was decided; every statement must hit exactly the row that was read."""
+        """Do what was decided; every statement must hit exactly the row that was read.
+
+        ``lenient``: in a session that is not strict; then the row is read back and must be there as written.
+        """
         plan = change.plan
         statements: list[bytes] = []
         for row in decision.delete_first:
@@ -254,8 +286,21 @@ class Resolver:
             if plan.is_lenient(literals):
                 statements.insert(0, b"SET @replicator_mode=@@sql_mode, sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
                 statements.append(b"SET sql_mode=@replicator_mode")
+        if lenient:
+            statements = [LENIENT, *statements, b"SET sql_mode='%b'" % SQL_MODE.encode()]
         if statements:
             session.run(b";".join([b"SAVEPOINT w", *statements]))
+        if lenient and decision.action in (Action.WRITE_INSERT, Action.WRITE_UPDATE):
+            assert decision.row is not None
+            where = shape.where_row(decision.row)
+            (outcome,) = session.run(b"SELECT 1 FROM %b WHERE %b LIMIT 1" % (change.plan.table.encode(), where))
+            if not outcome.rows:
+                raise ApplyError(
+                    "the target takes a row only without strict mode, and then stores other values than were written",
+                    where=f"table {shape.name}, {shape.key_names}",
+                    remedy="make the target's columns as they are at the origin, then `replicator resume`; or leave the "
+                    "transaction out with `replicator skip`",
+                )
 
     def _where(self, change: Change, shape: Shape, row: Row | None) -> bytes:
         if change.plan.identity:

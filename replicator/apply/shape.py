@@ -10,7 +10,7 @@ from conflict.table import ColumnInfo, ColumnKind, TableInfo
 from conflict.types import Change as RowChange
 from conflict.types import Row, key_of
 
-from ..row.convert import key_literal, literal_of_value, value_of_text
+from ..row.convert import key_literal, literal_of_value, text_of_value, value_of_text
 from ..row.types import Column, Type
 from .batch import Change
 from .plan import Image, TablePlan, quote
@@ -77,6 +77,13 @@ class Shape:
             column = self._columns[at]
             parts.append(b"%b=%b" % (quote(column.name), key_literal(column, literal_of_value(column, row[at]), flavor)))
         return b" AND ".join(parts)
+
+    def where_row(self, row: Row) -> bytes:
+        """Exact equality of every written column with a row given as values."""
+        texts: list[bytes | None] = [None] * len(self.plan.map.columns)
+        for ordinal, column, value in zip(self.plan.written, self._columns, row, strict=True):
+            texts[ordinal] = text_of_value(column, value)
+        return self.plan.where_row(tuple(texts))
 
     def literals(self, change: Change, row_change: RowChange, row: Row) -> Image:
         """A row to write, as a literal image of the table map; the change's own literals where it is its after image."""
