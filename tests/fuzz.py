@@ -1,7 +1,8 @@
 """``make fuzz``: random schemas and transactions through the real pipeline, compared by SQL.
 
 ``python -m tests.fuzz [--minutes 20] [--pairs mysql-mysql mariadb-mariadb] [--seed N]``. Prints each seed before it runs; a
-difference is shrunk by Hypothesis and printed as a script with what differs. Ends with 1 where it found one.
+difference is shrunk by Hypothesis and printed as a script with what differs. Ends with 1 where it found one. ``--minutes 0``
+runs the one seed once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import random
 import sys
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +47,11 @@ class Counts:
 
 
 def fuzz(road: Road, number: int, examples: int, counts: Counts, shrink: bool = True) -> None:
-    """Run ``examples`` scripts drawn from seed ``number``; raises AssertionError at a difference."""
+    """Run ``examples`` scripts drawn from seed ``number``.
+
+    Raises what the first script that failed raised, with the script as a note; with ``shrink`` the last and smallest one's.
+    """
+    failures: list[Exception] = []
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     quiet = list(HealthCheck)
 
@@ -60,22 +66,36 @@ def fuzz(road: Road, number: int, examples: int, counts: Counts, shrink: bool = 
     )
     @given(scripts(road.origin.flavor))
     def one(script: Script) -> None:
-        check(road, script, counts)
+        if failures and not shrink:
+            return
+        try:
+            check(road, script, counts)
+        except Exception as error:
+            failures.append(error)
+            if shrink:
+                raise
 
-    one()
+    try:
+        one()
+    except Exception:
+        if not failures:  # else what Hypothesis made of it, which may be that it failed in another way when run again
+            raise
+    if failures:
+        raise failures[-1]
 
 
 def check(road: Road, script: Script, counts: Counts) -> None:
-    """Run one script at the origin and compare."""
-    pair = road.pair()
+    """Run one script at the origin and compare; whatever it raises has the script as a note."""
     database = f"fuzz_{next(_numbers)}"
-    refused = play(road.origin, database, script)
     try:
+        pair = road.pair()
+        refused = play(road.origin, database, script)
         pair.settle(60)
         found = compare(road.origin, road.target, [f"{database}.*"], structure=road.origin.flavor == road.target.flavor)
-        assert not found, "\n".join([*found, repr(script), f"sql_mode: {script.sql_mode!r}"])
+        assert not found, "\n".join(found)
         sums = checksum(road.target, [f"{database}.*"])
-    except BaseException:
+    except BaseException as error:
+        error.add_note(f"database {database}, sql_mode {script.sql_mode!r}\n{script!r}")
         road.give_up()
         raise
     counts.scripts += 1
@@ -128,15 +148,15 @@ def _fuzz_for(farm: Farm, combination: str, folder: Path, chosen: argparse.Names
     origin, target = combination.split("-")
     road = Road(farm, origin, target, folder / combination, prefix="fuzz", databases="fuzz_*")
     counts, end, number, failed = Counts(), time.monotonic() + chosen.minutes * 60, first, 0
-    while time.monotonic() < end:
+    while True:
         print(f"{combination}: seed {number}; so far {counts}", flush=True)
         try:
             fuzz(road, number, chosen.examples, counts, shrink=not chosen.no_shrink)
         except Exception as error:  # noqa: BLE001 - reported, and counted as a failure of the run
             failed += 1
-            print(f"{combination}: seed {number} FAILED: {error}", flush=True)
+            print(f"{combination}: seed {number} FAILED:\n{''.join(traceback.format_exception(error))}", flush=True)
         number += 1
-        if chosen.seed is not None and chosen.minutes == 0:
+        if time.monotonic() >= end:
             break
     road.give_up()
     print(f"{combination}: {counts}; seeds {first} to {number - 1}; failures {failed}")

@@ -149,7 +149,11 @@ class Road:
             also_grant=self._grant,
             options={**options, "tables": tables},
         )
-        return pair.start()
+        try:
+            return pair.start()
+        except BaseException:
+            pair.stop()  # else its daemons go on beside the next pair's, on the same databases
+            raise
 
     def give_up(self) -> None:
         """Leave the pair as it is; the next test gets a new one."""
