@@ -76,7 +76,10 @@ class DdlSession:
         self.flavor = FLAVOR_MARIADB if mariadb else FLAVOR_MYSQL
         self.connection_id = int(connection.thread_id())
         self.ask("SET @replicator_applying=1", ())
-        if not mariadb:
+        if mariadb:
+            # In no binlog; an ALTER of a system-versioned table that was logged was allowed there.
+            self.ask("SET SESSION system_versioning_alter_history=KEEP", ())
+        else:
             self.ask("SET SESSION information_schema_stats_expiry=0", ())
 
     def alive(self) -> bool:
@@ -99,6 +102,7 @@ class DdlSession:
         Raises DdlError where the target refuses it, DatabaseError where another try may help.
         """
         try:
+            self._timestamp_defaults(statement, query, where)
             self._take_on(statement, query)
             self._query(statement.text)
         except pymysql.MySQLError as error:
@@ -135,10 +139,27 @@ class DdlSession:
             "time_zone": f"'{query.time_zone}'" if query.time_zone else "@@global.time_zone",
             **self._charsets(query),
         }
-        if query.auto_increment is not None:
-            settings["auto_increment_increment"] = str(query.auto_increment[0])
-            settings["auto_increment_offset"] = str(query.auto_increment[1])
+        # An ALTER that adds such a column numbers the rows. An event without the two means 1 and 1, not the target's own.
+        increment, offset = query.auto_increment or (1, 1)
+        settings.update(auto_increment_increment=str(increment), auto_increment_offset=str(offset))
         self._query(b"SET " + ",".join(f"SESSION {k}={v}" for k, v in settings.items()).encode())
+
+    def _timestamp_defaults(self, statement: Statement, query: Query, where: str) -> None:
+        """Whether `TIMESTAMP` alone means NULL or NOT NULL DEFAULT CURRENT_TIMESTAMP: the latter turns NULLs of rows into now."""
+        wanted = query.explicit_defaults_for_timestamp
+        if wanted is None or b"timestamp" not in statement.text.lower():
+            return
+        if self.ask("SELECT @@SESSION.explicit_defaults_for_timestamp", ()) == [(int(wanted),)]:
+            return
+        try:
+            self.ask(f"SET SESSION explicit_defaults_for_timestamp={int(wanted)}", ())
+        except pymysql.MySQLError as error:
+            value = "ON" if wanted else "OFF"
+            raise DdlError(
+                f"a {statement.kind} would make another table: explicit_defaults_for_timestamp was {value} at the origin",
+                where=where,
+                remedy=f"SET GLOBAL explicit_defaults_for_timestamp={value} at the target; then `replicator resume`",
+            ) from error
 
     def _timestamp(self, query: Query) -> str:
         return f"{query.timestamp}.{query.microseconds or 0:06d}"

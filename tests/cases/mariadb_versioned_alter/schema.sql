@@ -1,0 +1,4 @@
+-- about: ALTER of system-versioned tables, which a session must allow: system_versioning_alter_history
+-- servers: mariadb
+CREATE TABLE t (id INT PRIMARY KEY, n INT) WITH SYSTEM VERSIONING;
+CREATE TABLE e (id INT PRIMARY KEY, n INT, a TIMESTAMP(6) GENERATED ALWAYS AS ROW START INVISIBLE, b TIMESTAMP(6) GENERATED ALWAYS AS ROW END INVISIBLE, PERIOD FOR SYSTEM_TIME (a, b)) WITH SYSTEM VERSIONING;
