@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from ..errors import DatabaseError, DecodeError, KafkaFailure, ReplicatorError, 
 from ..gtid import Position, parse_position
 from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 from ..observe.client import fetch_lag
-from ..stream.acks import AckReader
+from ..stream.acks import Ack, AckReader
+from ..stream.client import kafka_place
 from .common import choose_streams, config_option, flow_option, json_option, pair_option, print_json, stream_option
 
 __all__ = ["wait"]
@@ -53,8 +55,8 @@ def wait(
     if gtid is not None and flow is None:
         forth = streams[0].pair.origin
         streams = [s for s in streams if s.id.origin == forth]
-    goals = _goals(streams, gtid)
     deadline = None if timeout is None else started + timeout
+    goals = _goals(streams, gtid, timeout)
     for goal in goals:
         _wait_for(config, goal, deadline)
     seconds = round(time.monotonic() - started, 3)
@@ -64,7 +66,7 @@ def wait(
         click.echo(f"applied after {seconds} s: {', '.join(dict.fromkeys(g.position or 'nothing' for g in goals))}")
 
 
-def _goals(streams: list[StreamConfig], gtid: str | None) -> list[Goal]:
+def _goals(streams: list[StreamConfig], gtid: str | None, timeout: float | None) -> list[Goal]:
     """Asked once per origin, so that all of its streams wait for the same position."""
     now: dict[str, tuple[str, str]] = {}
     goals = []
@@ -74,7 +76,7 @@ def _goals(streams: list[StreamConfig], gtid: str | None) -> list[Goal]:
             goals.append(Goal(stream, flavor, _checked(flavor, gtid)))
             continue
         if stream.id.origin not in now:
-            now[stream.id.origin] = present_position(stream)
+            now[stream.id.origin] = present_position(stream, timeout)
         goals.append(Goal(stream, *now[stream.id.origin]))
     return goals
 
@@ -86,10 +88,14 @@ def _checked(flavor: str, gtid: str) -> str:
         raise UsageError(error.what, where="--gtid", remedy="write it as the origin shows it, UUID:N or D-S-N") from error
 
 
-def present_position(stream: StreamConfig) -> tuple[str, str]:
-    """Flavor and position of all that the stream's origin has committed now. Raises DatabaseError."""
+def present_position(stream: StreamConfig, timeout: float | None = None) -> tuple[str, str]:
+    """Flavor and position of all that the stream's origin has committed now, if it says so within ``timeout`` seconds.
+
+    Raises DatabaseError.
+    """
     site = stream.origin
-    args = {**site.database.connect_args(), "connect_timeout": 10, "read_timeout": 30}
+    patience_s = 30.0 if timeout is None else min(max(timeout, 1.0), 30.0)
+    args = {**site.database.connect_args(), "connect_timeout": min(patience_s, 10.0), "read_timeout": patience_s}
     try:
         with pymysql.connect(**args, charset="utf8mb4", autocommit=True) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT VERSION()")
@@ -112,50 +118,106 @@ def _one(cursor: Any) -> object:
     return row[0] if row else ""
 
 
+class _Acks:
+    """Asks Kafka in a thread: its client may take longer to find that nobody answers than the caller will wait."""
+
+    def __init__(self, stream: StreamConfig) -> None:
+        self._reader = AckReader(stream)
+        self._stop = threading.Event()
+        self._news = threading.Event()
+        self._error: ReplicatorError | None = None
+        self.answered = False
+        """Whether Kafka answered when it was asked last."""
+        self.newest: Ack | None = None
+        self.failure: KafkaFailure | None = None
+        self._thread = threading.Thread(target=self._run, name="acks", daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when there is an answer, at most after ``timeout_s`` seconds. Raises what no further try can mend."""
+        self._news.wait(timeout_s)
+        self._news.clear()
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Ask no more; a request that is on its way is left to itself."""
+        self._stop.set()
+        self._thread.join(_POLL_S * 2)
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        while not self._stop.is_set():
+            try:
+                self.newest = self._reader.latest(_POLL_S) or self.newest
+                self.answered, self.failure, began = True, None, time.monotonic()
+            except KafkaFailure as error:  # the topic may not be there yet, or the broker is just starting
+                self.answered, self.failure = False, error
+                if time.monotonic() - began > _SILENCE_S:
+                    self._error = error
+            except ReplicatorError as error:
+                self._error = error
+            self._news.set()
+            if self._error is not None:
+                break
+            if self.failure is not None:
+                self._stop.wait(_POLL_S)
+        self._reader.close()
+
+
 def _wait_for(config: Config, goal: Goal, deadline: float | None) -> None:
-    reader = AckReader(goal.stream)
-    asked = answered = time.monotonic()
+    acks = _Acks(goal.stream)
+    asked = time.monotonic()
     reached: Position = parse_position(goal.flavor, "")
-    ack = None
-    silent: KafkaFailure | None = None
     try:
         while True:
-            try:
-                ack = reader.latest(_POLL_S)
-                answered, silent = time.monotonic(), None
-            except KafkaFailure as error:  # the topic may not be there yet, or the broker is just starting
-                silent = error
-                if time.monotonic() - answered > _SILENCE_S:
-                    raise
-                time.sleep(_POLL_S)
+            left_s = _POLL_S if deadline is None else deadline - time.monotonic()
+            acks.wait(min(max(left_s, 0.0), _POLL_S))
+            ack = acks.newest
             if ack is not None:
-                reached = parse_position(goal.flavor, ack.position)
+                reached = _reached(goal, ack)
                 if reached.covers(goal.position):
                     return
-            elif not goal.position:
+            elif acks.answered and not goal.position:
                 return  # nothing was ever committed there
             now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                raise _timeout(goal, acks, reached)
             if now - asked >= _STATUS_S:
                 asked = now
-                _raise_if_stopped(config, goal.stream)
-            if deadline is not None and now >= deadline:
-                if silent is not None:
-                    what = f"whether {goal.stream.id} has applied it is unknown: {silent.what}"
-                    raise WaitTimeout(what, where=silent.where, remedy=silent.remedy)
-                raise WaitTimeout(
-                    f"{goal.stream.id} has not applied {reached.missing(goal.position)} in time",
-                    where=f"the target acknowledged {ack.position if ack else 'nothing'}",
-                    remedy="see `replicator status` for what it is doing, or allow more by --timeout",
-                )
+                _raise_if_stopped(config, goal.stream, 1.0 if deadline is None else min(1.0, deadline - now))
     finally:
-        reader.close()
+        acks.close()
 
 
-def _raise_if_stopped(config: Config, stream: StreamConfig) -> None:
+def _reached(goal: Goal, ack: Ack) -> Position:
+    try:
+        return parse_position(goal.flavor, ack.position)
+    except DecodeError as error:
+        what = f"{goal.position} is no GTID of this origin, whose positions are like {ack.position[:80]}"
+        raise UsageError(what, where="--gtid", remedy="write it as the origin shows it") from error
+
+
+def _timeout(goal: Goal, acks: _Acks, reached: Position) -> WaitTimeout:
+    what = f"whether {goal.stream.id} has applied it is unknown: "
+    failure = acks.failure
+    if failure is not None:
+        return WaitTimeout(what + failure.what, where=failure.where, remedy=failure.remedy)
+    if not acks.answered:
+        place = kafka_place(goal.stream.kafka)
+        return WaitTimeout(what + "Kafka did not answer in time", where=place, remedy="check that the brokers run")
+    return WaitTimeout(
+        f"{goal.stream.id} has not applied {reached.missing(goal.position)} in time",
+        where=f"the target acknowledged {acks.newest.position if acks.newest else 'nothing'}",
+        remedy="see `replicator status` for what it is doing, or allow more by --timeout",
+    )
+
+
+def _raise_if_stopped(config: Config, stream: StreamConfig, timeout_s: float) -> None:
     """A flow that stopped will not come any further; said so where its daemons can be asked."""
     for site in (stream.id.origin, stream.id.target):
         try:
-            answer = fetch_lag(config.http_of(site).base_url, timeout_s=1.0)
+            answer = fetch_lag(config.http_of(site).base_url, timeout_s=timeout_s)
         except ReplicatorError:
             continue
         for flow in answer["flows"]:
