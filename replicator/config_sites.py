@@ -31,6 +31,16 @@ def _address(text: str) -> str:
     return text
 
 
+_PLAIN_SESSION = (
+    "SET SESSION autocommit=1, sql_select_limit=18446744073709551615, sql_big_selects=1, sql_safe_updates=0, "
+    "sql_auto_is_null=0, completion_type=0 /*!50708 , max_execution_time=0 */ /*M!100100 , max_statement_time=0 */"
+)
+"""Against a server's global defaults that would cut our answers short, refuse our statements or change what they mean.
+
+With a global ``autocommit=0``, pymysql's own ``autocommit=True`` does nothing: the server's greeting claims it is on already.
+Each flavor reads only one of the two comments: MariaDB takes versions from 50700 on for MySQL's."""
+
+
 class Database(Secret):
     """A MySQL or MariaDB server. TLS: on unless the server is on this machine."""
 
@@ -60,7 +70,7 @@ class Database(Secret):
     def connect_args(self) -> dict[str, Any]:
         """What ``pymysql.connect`` needs; looks the password up. Raises ConfigError where it is missing."""
         what = f"the database {self.address}"
-        args: dict[str, Any] = {"user": self.user, "password": self.secret(what)}
+        args: dict[str, Any] = {"user": self.user, "password": self.secret(what), "init_command": _PLAIN_SESSION}
         if self.unix_socket is not None:
             args["unix_socket"] = self.unix_socket
         else:

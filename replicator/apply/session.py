@@ -15,7 +15,7 @@ from typing import Any
 import pymysql
 from pymysql.constants import CLIENT
 
-from ..errors import DatabaseError
+from ..errors import ApplyError, DatabaseError
 
 __all__ = ["SQL_MODE", "Outcome", "ServerError", "Session", "pack_text_row", "text_row"]
 
@@ -82,9 +82,22 @@ class Session:
         )
         ((packet,),) = [o.rows or [] for o in self.run(b"SELECT @@max_allowed_packet") if o.rows is not None]
         self.max_packet = int(text_row(packet)[0] or 0)
+        self._refuse_statement_format()
 
     def __repr__(self) -> str:
         return f"<Session {self.connection_id} {self._where}>"
+
+    def _refuse_statement_format(self) -> None:
+        """The server would refuse every row that is written at this isolation level, each time anew (error 1665)."""
+        names = b"SHOW SESSION VARIABLES WHERE Variable_name IN ('binlog_format', 'log_bin')"
+        rows = [tuple(text_row(row)) for outcome in self.run(names) for row in outcome.rows or ()]
+        if (b"log_bin", b"ON") in rows and (b"binlog_format", b"STATEMENT") in rows:
+            self.close()
+            raise ApplyError(
+                "binlog_format is STATEMENT at the target: rows cannot be written so",
+                where=self._where,
+                remedy="SET GLOBAL binlog_format=ROW at the target, and binlog_format=ROW in my.cnf; then `replicator resume`",
+            )
 
     def run(self, sql: bytes) -> list[Outcome]:
         """Send ``sql``, one or more statements, and read all of their outcomes.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pymysql
 import pytest
 
-from tests.harness import Pairs, execute
+from replicator.config import load_config
+from tests.harness import Farm, Pairs, execute
 
 pytestmark = pytest.mark.servers
 
@@ -40,3 +42,93 @@ def test_the_position_stands_behind_a_statement_at_once(pairs: Pairs, flavor: st
         assert stream["stages"]["applied"]["sequence"] == number + 1
         checkpoint = f"SELECT MAX(sequence) FROM replicator.checkpoint WHERE flow='{pair.flow}'"
         assert execute(pair.target, checkpoint)[0][0] == number + 1
+
+
+HOSTILE = {
+    "autocommit": "0",
+    "completion_type": "'RELEASE'",
+    "sql_safe_updates": "1",
+    "sql_select_limit": "1",
+    "sql_auto_is_null": "1",
+    "transaction_isolation": "'SERIALIZABLE'",
+}
+"""Globals that new sessions take over."""
+
+
+def test_a_servers_global_defaults_change_nothing(farm: Farm, pairs: Pairs, flavor: str) -> None:
+    """Not how much of a table's description is read, nor whether `pause`, heartbeats and rows are committed."""
+    servers = [farm.fresh_database(flavor, site) for site in ("east", "west")]
+    try:
+        pair = pairs(flavor, flavor, east=servers[0], west=servers[1])
+        table = f"{pair.name}.t"
+        execute(pair.origin, f"CREATE TABLE {table} (a INT, b VARCHAR(20), c INT, UNIQUE KEY (a), UNIQUE KEY (b))")
+        limit, value = {"mysql": ("max_execution_time", "1"), "mariadb": ("max_statement_time", "5")}[flavor]
+        names = {**HOSTILE, limit: value}
+        if flavor == "mariadb":
+            names["tx_isolation"] = names.pop("transaction_isolation")
+        for server in servers:
+            execute(server, *[f"SET GLOBAL {name}={value}" for name, value in names.items()])
+        settings = load_config(pair.config()).site("west").database.connect_args()
+        with pymysql.connect(**settings) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT @@{limit}")
+            assert cursor.fetchone() == (0,)
+        pair.start()
+        execute(
+            pair.origin,
+            f"INSERT INTO {table} VALUES (1, 'x', 1), (2, NULL, 2), (3, 'z', 3)",
+            f"UPDATE {table} SET a=a+10, c=c+1 WHERE a > 0",
+            f"DELETE FROM {table} WHERE a=12",
+        )
+        pair.wait(30)
+        assert pair.command("pause", "--pair", pair.name).returncode == 0
+        pair.until(lambda: pair.lag("west")["flows"][0]["state"] == "paused", 15, "the applier does not pause")
+        for server in servers:
+            execute(server, *[f"SET GLOBAL {name}=DEFAULT" for name in names])
+        assert pair.command("resume", "--pair", pair.name).returncode == 0
+        pair.settle()
+        assert pair.differences() == []
+    finally:
+        for server in servers:
+            server.destroy()
+
+
+def test_a_target_that_logs_statements_stops_the_flow(farm: Farm, pairs: Pairs, flavor: str) -> None:
+    """It refuses rows at our isolation level for ever: said once, with the remedy, and `check` knows it before."""
+    west = farm.fresh_database(flavor, "west", binlog_format="STATEMENT")
+    try:
+        pair = pairs(flavor, flavor, west=west)
+        execute(pair.origin, f"CREATE TABLE {pair.name}.t (id INT PRIMARY KEY)", f"INSERT INTO {pair.name}.t VALUES (1)")
+        checked = pair.command("check")
+        assert checked.returncode == 1 and "binlog_format is STATEMENT" in checked.stdout
+        pair.start(ready=False)
+        error = pair.wait_stopped("west", "applier")
+        assert "binlog_format is STATEMENT" in error["what"] and "SET GLOBAL binlog_format=ROW" in error["remedy"]
+        execute(west, "SET GLOBAL binlog_format=ROW")
+        assert pair.command("resume", "--pair", pair.name).returncode == 0
+        pair.settle()
+        assert pair.differences() == []
+    finally:
+        west.destroy()
+
+
+def test_a_statement_takes_nothing_from_the_targets_defaults(farm: Farm, pairs: Pairs) -> None:
+    """New auto-increment values of rows, and what TIMESTAMP alone means, are as they were at the origin."""
+    west = farm.fresh_database("mysql", "west", auto_increment_increment="7", explicit_defaults_for_timestamp="OFF")
+    try:
+        pair = pairs("mysql", "mysql", west=west).start()
+        table = f"{pair.name}.numbered"
+        execute(pair.origin, f"CREATE TABLE {table} (a INT)", f"INSERT INTO {table} VALUES (1), (1), (1)")
+        execute(pair.origin, f"ALTER TABLE {table} ADD id INT AUTO_INCREMENT PRIMARY KEY")
+        pair.settle()
+        assert pair.differences() == []
+        execute(pair.origin, f"CREATE TABLE {pair.name}.t (id INT PRIMARY KEY, at TIMESTAMP)")
+        execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES (1, NULL)")
+        error = pair.wait_stopped("west", "applier")
+        assert "explicit_defaults_for_timestamp was ON" in error["what"] and "SET GLOBAL" in error["remedy"]
+        assert "explicit_defaults_for_timestamp differs" in pair.command("check").stdout
+        execute(west, "SET GLOBAL explicit_defaults_for_timestamp=ON")
+        assert pair.command("resume", "--pair", pair.name).returncode == 0
+        pair.settle()
+        assert pair.differences() == []
+    finally:
+        west.destroy()

@@ -124,6 +124,9 @@ def _identities(probes: dict[str, Probe], streams: list[StreamConfig]) -> Iterat
         if small[0] != small[1]:
             what = f"max_allowed_packet is {small[0]} and {small[1]}: a row that fits one need not fit the other"
             yield warning(f"{a}, {b}", what, f"SET GLOBAL max_allowed_packet={max(small)}; and the same in my.cnf")
+        if left.variables.get("explicit_defaults_for_timestamp") != right.variables.get("explicit_defaults_for_timestamp"):
+            what = "explicit_defaults_for_timestamp differs: CREATE TABLE makes TIMESTAMP columns NULL here and NOT NULL there"
+            yield warning(f"{a}, {b}", what, "SET GLOBAL explicit_defaults_for_timestamp=ON at both; and in my.cnf")
         both_ways = any({s.id.origin, s.id.target} == {a, b} and s.pair.mode == "bidirectional" for s in streams)
         domains = [p.variables.get("gtid_domain_id") for p in (left, right)]
         if both_ways and domains[0] is not None and domains[0] == domains[1]:

@@ -109,6 +109,9 @@ def check_target(probe: Probe) -> Iterator[Finding]:
         if probe.variables.get(name) == "ON":
             yield error(probe.name, f"{name} is ON: nothing can be applied", f"SET GLOBAL {name}=OFF")
             return
+    if probe.variables.get("log_bin") == "ON" and probe.variables.get("binlog_format") == "STATEMENT":
+        what = "binlog_format is STATEMENT: no row can be written with the checkpoint"
+        yield error(probe.name, what, "SET GLOBAL binlog_format=ROW; and binlog_format=ROW in my.cnf")
     if probe.variables.get("event_scheduler") == "ON":
         events = probe.rows("SELECT event_schema, event_name FROM information_schema.events WHERE status='ENABLED'")
         if events:
