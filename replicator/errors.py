@@ -8,6 +8,7 @@ with ``retry=False`` it stops the flow, its position before the thing that it co
 from __future__ import annotations
 
 __all__ = [
+    "START_ANEW",
     "ApplyError",
     "ConfigError",
     "ConflictHalt",
@@ -24,6 +25,9 @@ __all__ = [
     "UsageError",
     "WaitTimeout",
 ]
+
+START_ANEW = "start the stream anew at the applier's position (docs/WHAT-IF.md)"
+"""The remedy where the topic's history is lost and the origin's binlogs are not."""
 
 
 class ReplicatorError(Exception):

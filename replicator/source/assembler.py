@@ -201,7 +201,8 @@ class Assembler(Transactions):
                 raise SourceError(
                     f"the server cannot send the binlog from our position: {words} (error {errno})",
                     where=self._place,
-                    remedy="the binlogs are purged or the server has another history: load the target anew",
+                    remedy="the binlogs are purged or the server has another history: restore them; or load the target anew, "
+                    "and start the stream anew behind that (docs/WHAT-IF.md)",
                 )
             raise DatabaseError(f"the server ended the binlog: {words} (error {errno})", where=self._place)
         raise DatabaseError("the server ended the binlog stream", where=self._place)

@@ -45,7 +45,10 @@ HEARTBEAT_V2; MariaDB: ANNOTATE_ROWS, BINLOG_CHECKPOINT, GTID_LIST. INTVAR, RAND
 is judged itself."""
 
 STOPPING: Final = {
-    26: ("an INCIDENT event: the origin says that its binlog lacks changes", "load the target anew"),
+    26: (
+        "an INCIDENT event: the origin says that its binlog lacks changes",
+        "load the target anew, and start the stream anew behind that (docs/WHAT-IF.md)",
+    ),
     34: ("an anonymous transaction", "set gtid_mode=ON at the origin, then start the stream anew behind it"),
     164: ("an encryption marker", "let the server decrypt what it sends"),
 }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..context import now_us
-from ..errors import FencedError, HistoryLostError, KafkaFailure, StreamError
+from ..errors import START_ANEW, FencedError, HistoryLostError, KafkaFailure, StreamError
 from ..stream.consumer import RecordConsumer
 from ..stream.producer import ControlRecord, RecordProducer
 from ..stream.wire import Kind, RecordHeader, pack_body, pack_record, unpack_header
@@ -268,5 +268,5 @@ def _lost(where: str, what: str) -> StreamError:
     return HistoryLostError(
         f"the stream's history is gone: {what}",
         where=where,
-        remedy="restore the topic; or, if it is lost, load the target anew and start the stream anew (docs/WHAT-IF.md)",
+        remedy=f"restore the topic; or, if it is lost, {START_ANEW}",
     )

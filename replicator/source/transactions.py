@@ -548,7 +548,7 @@ class Transactions:
             if not self._again and commit:
                 raise SourceError(
                     "an XA COMMIT of a transaction that was prepared before the stream's beginning",
-                    remedy="load the target anew, or begin the stream when no XA transaction is prepared",
+                    remedy="do at the target what it did, and start the stream anew behind it (docs/WHAT-IF.md)",
                 )
         elif commit and not (self._again or branch.dropped):
             self.records.site = branch.site

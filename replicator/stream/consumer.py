@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError, OffsetOutOfRangeError
 
-from ..errors import HistoryLostError, KafkaFailure, StreamError
+from ..errors import START_ANEW, HistoryLostError, KafkaFailure, StreamError
 from .client import consumer_client, kafka_failure, kafka_place, translated
 from .topics import TopicWatch
 
@@ -23,7 +23,7 @@ _SILENCE_S = 5.0
 """After so long without a record the topic itself is looked at: a source writes heartbeats more often."""
 _OFFSETS_TIMEOUT_MS = 10_000
 
-_GONE = "load the target anew, or restore the topic"
+_GONE = f"restore the topic; or {START_ANEW}"
 
 
 class RecordConsumer:
@@ -82,7 +82,7 @@ class RecordConsumer:
             raise StreamError(
                 "a record is corrupt by Kafka's own checksum",
                 where=f"{self._where}, offset {self._next} or the batch around it",
-                remedy="repair the broker's disk or let another replica lead; or load the target anew",
+                remedy=f"repair the broker's disk or let another replica lead; or {START_ANEW}",
             ) from error
         except (KafkaError, OSError) as error:
             raise kafka_failure(error, "cannot fetch", self._where) from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from ..errors import HistoryLostError, KafkaFailure
+from ..errors import START_ANEW, HistoryLostError, KafkaFailure
 from .client import kafka_failure, kafka_place, producer_client
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class RecordProducer:
             raise HistoryLostError(
                 f"the record behind offset {self._offset} got offset {offset}: the topic was made anew",
                 where=self._where,
-                remedy="restore the topic; or load the target anew and start the stream anew (docs/WHAT-IF.md)",
+                remedy=f"restore the topic; or {START_ANEW}",
             )
         elif self._look is not None and offset > expected:
             self._look(expected, offset - 1)

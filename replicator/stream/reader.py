@@ -21,7 +21,7 @@ from typing import NoReturn
 
 import msgspec
 
-from ..errors import HistoryLostError, StreamError
+from ..errors import START_ANEW, HistoryLostError, StreamError
 from .wire import Kind, RecordHeader, read_body, unpack_body, unpack_header, whole_events
 
 __all__ = [
@@ -196,7 +196,7 @@ class StreamReader:
                 raise StreamError(
                     f"the stream's beginning is gone: its first record holds sequence {header.first_sequence}",
                     where=where,
-                    remedy="Kafka's retention deleted it before it was applied: load the target anew",
+                    remedy=f"Kafka's retention deleted it before it was applied: {START_ANEW}",
                 )
             if header.kind == Kind.EPOCH and header.first_sequence != 1 and not self._anywhere:
                 self._gap(header, where)
@@ -207,7 +207,7 @@ class StreamReader:
             raise HistoryLostError(
                 "the topic holds another stream than the one that was applied: the old one's history is gone",
                 where=f"{where}, stream id {header.stream_id} instead of {self._stream_id}",
-                remedy="load the target anew, or restore the topic",
+                remedy=f"restore the topic; or {START_ANEW}",
             )
 
     def _begin_epoch(self, header: RecordHeader, where: str) -> Iterator[Item]:
@@ -230,7 +230,7 @@ class StreamReader:
             raise StreamError(
                 f"the record that begins epoch {header.epoch} is missing: the last one seen is {self._epoch}",
                 where=f"{where}, sequence {header.first_sequence}",
-                remedy="the topic lost records: load the target anew",
+                remedy=f"the topic lost records: {START_ANEW}",
             )
         return False
 
@@ -285,7 +285,7 @@ class StreamReader:
             raise StreamError(
                 f"chunk {header.chunk} of a large transaction does not follow what came before it",
                 where=where,
-                remedy="the topic lost records: load the target anew",
+                remedy=f"the topic lost records: {START_ANEW}",
             )
         large.chunks += 1
         large.body_bytes += len(body)
@@ -316,7 +316,7 @@ class StreamReader:
                 f"a large transaction has {large.chunks} chunks, {large.body_bytes} bytes; its marker says {header.chunk}, "
                 f"{header.payload_bytes}, or the checksums differ",
                 where=f"{where}, sequence {sequence}, GTID {large.gtid}",
-                remedy="the topic is damaged: load the target anew",
+                remedy=f"the topic is damaged: {START_ANEW}",
             )
         if large.rest:
             raise StreamError(
@@ -336,7 +336,7 @@ class StreamReader:
         raise StreamError(
             f"sequence {self._sequence + 1} is missing: the stream goes on with {header.first_sequence}",
             where=where,
-            remedy="the topic lost records, by retention or otherwise: load the target anew",
+            remedy=f"the topic lost records, by retention or otherwise: {START_ANEW}",
         )
 
 

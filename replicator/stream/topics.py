@@ -15,7 +15,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError, for_code
 
-from ..errors import HistoryLostError, KafkaFailure, StreamError
+from ..errors import START_ANEW, HistoryLostError, KafkaFailure, StreamError
 from .client import admin_client, kafka_failure, kafka_place, translated
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class TopicWatch:
             raise HistoryLostError(
                 "the topic was made anew, its records are lost" if found else "the topic is gone",
                 where=f"topic {self._name}, {kafka_place(self._kafka)}",
-                remedy="restore the topic; or load the target anew and start the stream anew (docs/WHAT-IF.md)",
+                remedy=f"restore the topic; or {START_ANEW}",
             )
 
 

@@ -161,7 +161,7 @@ def test_a_lost_topic_stops_both_sides(pairs: Pairs, flavor: str, tmp_path: Path
         error = pair.wait_stopped("east", "source")
         assert "history is gone" in error["what"] and "start the stream anew" in error["remedy"]
         error = pair.wait_stopped("west", "applier")
-        assert "the topic" in error["what"] and "load the target anew" in error["remedy"]
+        assert "the topic" in error["what"] and "start the stream anew at the applier's position" in error["remedy"]
         assert not rows(pair)
     finally:
         kafka.destroy()

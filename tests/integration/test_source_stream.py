@@ -148,7 +148,7 @@ def test_a_lost_topic_is_not_taken_for_a_new_stream(server: DatabaseServer, farm
     with Running(stream) as source:
         error = source.ended()
     assert isinstance(error, HistoryLostError)
-    assert "load the target anew" in error.remedy
+    assert "start the stream anew at the applier's position" in error.remedy
 
 
 def test_a_topic_that_is_lost_while_the_source_runs(server: DatabaseServer, farm: Farm, make: Any) -> None:
