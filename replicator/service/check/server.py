@@ -13,6 +13,12 @@ __all__ = ["check_origin", "check_server", "check_target"]
 _DAY_S = 86_400
 _OLDEST = {"mysql": (8, 0, 1), "mariadb": (10, 5, 0)}
 
+_TABLE_SHAPES = {
+    "sql_generate_invisible_primary_key": "tables without a key get a column here that the origin's do not have",
+    "sql_require_primary_key": "tables without a key are refused here",
+}
+"""At a target; its applier may not change them for itself."""
+
 
 def check_server(probe: Probe) -> Iterator[Finding]:
     """What concerns every site."""
@@ -112,6 +118,9 @@ def check_target(probe: Probe) -> Iterator[Finding]:
     if probe.variables.get("log_bin") == "ON" and probe.variables.get("binlog_format") == "STATEMENT":
         what = "binlog_format is STATEMENT: no row can be written with the checkpoint"
         yield error(probe.name, what, "SET GLOBAL binlog_format=ROW; and binlog_format=ROW in my.cnf")
+    for name, effect in _TABLE_SHAPES.items():
+        if probe.variables.get(name) == "ON":
+            yield warning(probe.name, f"{name} is ON: {effect}", f"SET GLOBAL {name}=OFF; and {name}=OFF in my.cnf")
     if probe.variables.get("event_scheduler") == "ON":
         events = probe.rows("SELECT event_schema, event_name FROM information_schema.events WHERE status='ENABLED'")
         if events:
