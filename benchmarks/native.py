@@ -33,14 +33,15 @@ def drain(origin: DatabaseServer, replica: DatabaseServer, load: Load, *, start:
     )
 
 
-def attach(origin: DatabaseServer, replica: DatabaseServer, *, start: str, workers: int) -> float:
-    """Start replicating from position ``start`` on; returns the (monotonic) time of the start."""
+def attach(origin: DatabaseServer, replica: DatabaseServer, *, start: str, workers: int, run: bool = True) -> float:
+    """Make it replicate from position ``start`` on, from now on if ``run``; returns the (monotonic) time of the start."""
     statements = (_mysql if origin.flavor == "mysql" else _mariadb)(origin, start, workers)
     with replica.connect(autocommit=True) as connection, connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
         began = time.monotonic()
-        cursor.execute("START REPLICA")
+        if run:
+            cursor.execute("START REPLICA")
     return began
 
 

@@ -1,0 +1,99 @@
+"""A reader at the target only ever sees states that the origin showed; native replication, stopped at each, is the judge."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from benchmarks import native
+from benchmarks.figures import position
+from benchmarks.loads import SCHEMA, sysbench
+from dev import DatabaseServer
+from tests.harness import Farm, Pairs, execute
+
+pytestmark = pytest.mark.servers
+
+TABLES = [f"{SCHEMA}.sbtest{i}" for i in range(1, 5)]
+_STATE = "SELECT " + ", ".join(
+    f"(SELECT CONCAT(COUNT(*), ' ', COALESCE(SUM(CRC32(CONCAT_WS('|', id, k, c, pad))), 0)) FROM {table})" for table in TABLES
+)
+
+
+class Reader:
+    """Takes consistent snapshots of the target's rows, each with the transaction that the checkpoint names."""
+
+    def __init__(self, server: DatabaseServer, flow: str) -> None:
+        self._server = server
+        self._flow = flow
+        self._stop = threading.Event()
+        self.seen: dict[str, Any] = {}
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._guarded, daemon=True)
+
+    def __enter__(self) -> Reader:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=60)
+        assert self.error is None, self.error
+
+    def _guarded(self) -> None:
+        try:
+            self._look()
+        except BaseException as error:  # noqa: BLE001 - raised by __exit__ in the test's thread
+            self.error = error
+
+    def _look(self) -> None:
+        newest = "SELECT gtid FROM replicator.checkpoint WHERE flow = %s ORDER BY sequence DESC LIMIT 1"
+        with self._server.connect() as connection, connection.cursor() as cursor:
+            while not self._stop.is_set():
+                cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+                cursor.execute(newest, self._flow)
+                gtid = str(cursor.fetchall()[0][0])
+                cursor.execute(_STATE)
+                state = cursor.fetchall()[0]
+                connection.commit()
+                assert self.seen.setdefault(gtid, state) == state, f"two states at {gtid}"
+
+
+def test_every_state_of_the_target_was_one_of_the_origin(pairs: Pairs, farm: Farm, flavor: str) -> None:
+    """sysbench's oltp_write_only on four connections, applied in merged batches: each state seen is that of its GTID."""
+    origin = farm.database(flavor)
+    for server in (origin, farm.database(flavor, "west")):
+        execute(server, f"DROP DATABASE IF EXISTS {SCHEMA}")
+    start = position(origin)
+    execute(origin, f"CREATE DATABASE IF NOT EXISTS {SCHEMA}")
+    sysbench(origin, "prepare", rows=2_000)
+    pair = pairs(flavor, flavor, schemas=[SCHEMA], start=start)
+    pair.start()
+    pair.settle()
+    with Reader(pair.target, pair.flow) as reader:
+        sysbench(origin, "run", rows=2_000, events=10_000)
+        pair.settle()
+    assert pair.differences() == []
+    replica = farm.fresh_database(flavor, "states")
+    native.attach(origin, replica, start=start, workers=1, run=False)
+    order = sorted(reader.seen, key=_number)
+    assert len(order) > 10
+    for gtid in order[:: 1 + len(order) // 25]:
+        _run_until(replica, gtid)
+        assert execute(replica, _STATE)[0] == reader.seen[gtid], f"no state of the origin at {gtid}"
+    replica.destroy()
+
+
+def _number(gtid: str) -> int:
+    return int(gtid.replace("-", ":").split(":")[-1])
+
+
+def _run_until(replica: DatabaseServer, gtid: str) -> None:
+    """Let the replica apply up to the transaction, and no further."""
+    if replica.flavor == "mysql":
+        execute(replica, f"START REPLICA UNTIL SQL_AFTER_GTIDS = '{gtid}'")
+    else:
+        execute(replica, f"START SLAVE UNTIL master_gtid_pos = '{gtid}'")
+    native.await_position(replica, gtid)
+    execute(replica, "STOP REPLICA")
