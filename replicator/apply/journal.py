@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from conflict.types import Action, Decision, Row
@@ -22,6 +23,11 @@ __all__ = ["OPERATIONS", "Journal", "row_json", "row_key", "sql_text"]
 _VALUE_BYTES_MAX = 64 << 10
 _KEY_CHARS_MAX = 700
 OPERATIONS = ("insert", "update", "delete")
+_COLUMNS = (
+    "flow, stream, time_us, conflict, policy, decision, reason, table_name, row_key, operation, before_image, after_image,"
+    " current_row, written_row, sequence, gtid, site, commit_time_us"
+)
+_INSERT = f"INSERT INTO {meta.CONFLICT_LOG} ({_COLUMNS})"
 
 
 class Journal:
@@ -32,12 +38,36 @@ class Journal:
 
     def entry(self, txn: Txn, change: Change, shape: Shape, current: Row | None, decision: Decision) -> bytes:
         """The statement that records a decision; a repeated halt of the same change is recorded once."""
+        assert decision.record is not None
+        values = self._values(txn, change, shape, current, decision)
+        literals = ",".join([sql_text(v) for v in values.values()])
+        if decision.record.decision is not Action.HALT:
+            return f"{_INSERT} VALUES ({literals})".encode()
+        # A halt is met again at every try until somebody mends it. Few rows are of one table and key, so looking is cheap.
+        names = ("table_name", "row_key", "flow", "stream", "sequence", "decision")
+        same = " AND ".join([f"{name}={sql_text(values[name])}" for name in names])
+        once = f"NOT EXISTS (SELECT 1 FROM {meta.CONFLICT_LOG} WHERE {same})"
+        return f"{_INSERT} SELECT {literals} FROM DUAL WHERE {once}".encode()
+
+    def row(self, txn: Txn, change: Change, shape: Shape, current: Row | None, decision: Decision) -> bytes:
+        """One row of a statement of several; see ``entries``. Not for a halt."""
+        values = self._values(txn, change, shape, current, decision)
+        return f"({','.join([sql_text(v) for v in values.values()])})".encode()
+
+    @staticmethod
+    def entries(rows: Sequence[bytes]) -> bytes:
+        """The statement that records these rows."""
+        return _INSERT.encode() + b" VALUES " + b",".join(rows)
+
+    def _values(
+        self, txn: Txn, change: Change, shape: Shape, current: Row | None, decision: Decision
+    ) -> dict[str, str | int | None]:
         record = decision.record
         assert record is not None
         before, after = shape.values(change.before_texts), shape.values(change.after_texts)
         own = before if before is not None else after
         assert own is not None
-        values = {
+        return {
             "flow": self._stream.id.flow,
             "stream": self._stream.id.stream,
             "time_us": now_us(),
@@ -57,15 +87,6 @@ class Journal:
             "site": txn.site or self._stream.origin.name,
             "commit_time_us": txn.commit_time_us,
         }
-        literals = ",".join([sql_text(v) for v in values.values()])
-        insert = f"INSERT INTO {meta.CONFLICT_LOG} ({','.join(values)})"
-        if record.decision is not Action.HALT:
-            return f"{insert} VALUES ({literals})".encode()
-        # A halt is met again at every try until somebody mends it. Few rows are of one table and key, so looking is cheap.
-        names = ("table_name", "row_key", "flow", "stream", "sequence", "decision")
-        same = " AND ".join([f"{name}={sql_text(values[name])}" for name in names])
-        once = f"NOT EXISTS (SELECT 1 FROM {meta.CONFLICT_LOG} WHERE {same})"
-        return f"{insert} SELECT {literals} FROM DUAL WHERE {once}".encode()
 
 
 def row_key(shape: Shape, row: Row) -> str:

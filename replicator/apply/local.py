@@ -155,6 +155,10 @@ class LocalChanges:
                     self._entries = {k: e for k, e in self._entries.items() if e.provenance.sequence > seen}
                 self._forget_from = 2 * len(self._entries) + _FORGET_FROM
 
+    def entry(self, key: Key) -> _Entry | None:
+        """The last local change at a key, if it is still remembered."""
+        return self._entries.get(key)
+
     def _find(self, key: Key, seen: int) -> _Entry | None:
         entry = self._entries.get(key)
         return entry if entry is not None and entry.provenance.sequence > seen else None
@@ -239,6 +243,7 @@ class OpenMemory:
     def __init__(self, local: LocalChanges) -> None:
         self._local = local
         self._superseded: dict[Key, _Entry] = {}
+        self._absent: dict[Key, _Entry | None] = {}
         self.concerns = local.concerns
         self.any_unseen = local.any_unseen
         self._remembers = local.remembers
@@ -250,6 +255,9 @@ class OpenMemory:
     def row(self, row: Row | None, shape: Shape, register: Register, seen: int) -> LocalRow:
         """What is, or was, at one key, with its last writer where that is not known to the origin."""
         entry = self._standing(shape, register, seen)
+        if row is None:
+            key = _key(shape, register)
+            self._absent.setdefault(key, self._local.entry(key))
         if entry is None:
             return LocalRow(row, unseen=False)
         return LocalRow(row, entry.provenance, None if row is not None else entry.deleted, unseen=True)
@@ -263,8 +271,16 @@ class OpenMemory:
             if entry is not None and self._remembers(shape.info.name, decision.provenance, entry.provenance, unseen=True):
                 self._superseded[_key(shape, register)] = entry
 
+    def still_holds(self, session: Session) -> bool:
+        """Whether nothing was written since at a key where no row was found: what is not there cannot be locked."""
+        if not self._absent:
+            return True
+        self.cover(session)
+        return all(now is None or now is known for key, known in self._absent.items() for now in [self._local.entry(key)])
+
     def committed(self) -> None:
         """The transaction is durable."""
+        self._absent = {}
         if self._superseded:
             self._local.drop(self._superseded)
             self._superseded = {}
@@ -272,6 +288,7 @@ class OpenMemory:
     def rolled_back(self) -> None:
         """The transaction never was."""
         self._superseded = {}
+        self._absent = {}
 
     def _standing(self, shape: Shape, register: Register, seen: int) -> _Entry | None:
         key = _key(shape, register)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from conflict.engine import decide, decide_structural
+from conflict.rules import PolicyName
 from conflict.types import Action, ConflictType, Decision, LocalRow, Provenance, Record, Row
 from conflict.types import Change as RowChange
 
@@ -58,7 +59,7 @@ class Resolver:
         self._plans = plans
         self._reporter = reporter
         self.quarantine = quarantine
-        self._journal = Journal(stream)
+        self.journal = Journal(stream)
         self.memory = memory
         self._clocks = clocks
 
@@ -119,9 +120,22 @@ class Resolver:
     def _decide(self, session: Session, txn: Txn, change: Change, tries: int = 0) -> None:
         shape = shape_of(change.plan)
         row_change = RowChange(shape.values(change.before_texts), shape.values(change.after_texts))
-        memory = self._memory_of(change.plan)
+        memory = self.memory_of(change.plan)
         local, others = self._read(session, change, shape, txn.seen)
-        decision = decide(
+        decision = self.decision(txn, change, shape, row_change, local, others)
+        last_try = tries >= _TRIES
+        if not self._carry_out(session, txn, change, shape, local, row_change, decision, last_try=last_try):
+            if memory is not None:
+                memory.cover(session)
+            self._decide(session, txn, change, tries + 1)
+        elif memory is not None:
+            memory.settled(decision, row_change, shape, txn.seen)
+
+    def decision(
+        self, txn: Txn, change: Change, shape: Shape, row_change: RowChange, local: LocalRow, others: Sequence[LocalRow]
+    ) -> Decision:
+        """What to do about one change, given the rows that it meets."""
+        return decide(
             row_change,
             local,
             others,
@@ -131,20 +145,19 @@ class Resolver:
             site=self._stream.target.name,
             site_priority=self._stream.site_priorities.get(self._stream.target.name, 0),
             full=change.plan.full or not change.plan.identity,
-            remembering=memory is not None,
+            remembering=self.memory_of(change.plan) is not None,
             now_us=now_us(),
             clock_offset_us=self._clocks.at_least_us if self._clocks is not None else None,
         )
-        last_try = tries >= _TRIES
-        if not self._carry_out(session, txn, change, shape, local, row_change, decision, last_try=last_try):
-            if memory is not None:
-                memory.cover(session)
-            self._decide(session, txn, change, tries + 1)
-        elif memory is not None:
-            memory.settled(decision, row_change, shape, txn.seen)
 
-    def _memory_of(self, plan: TablePlan) -> OpenMemory | None:
+    def memory_of(self, plan: TablePlan) -> OpenMemory | None:
+        """What is known of local changes, where the table's policies ask for it."""
         return self.memory if self.memory is not None and self.memory.concerns(plan) else None
+
+    def asks_functions(self, plan: TablePlan) -> bool:
+        """Whether a conflict of the table may be settled by a user's function."""
+        policies = self._stream.policies.in_use(shape_of(plan).info.name)
+        return any(policy.name is PolicyName.PYTHON for policy in policies.values())
 
     def _provenance(self, txn: Txn) -> Provenance:
         site = txn.site or self._stream.origin.name
@@ -161,15 +174,8 @@ class Resolver:
             # Without a key an insert never meets a row; others are found by all of their values.
             found = [] if change.kind == INSERT else self._select(session, plan, plan.where_row(own_texts) + b" LIMIT 1", shape)
             return LocalRow(found[0] if found else None), []
-        memory = self._memory_of(plan)
-
-        def known(row: Row | None, ordinals: Sequence[int], image: Row | None) -> LocalRow:
-            if memory is None or image is None:
-                return LocalRow(row)
-            return memory.row(row, shape, shape.register(ordinals, image), seen)
-
         found = self._select(session, plan, plan.where_keys([plan.key(own)]), shape)
-        local = known(found[0] if found else None, plan.identity, shape.values(own_texts))
+        local = self.known(plan, shape, plan.identity, found[0] if found else None, shape.values(own_texts), seen)
         after = shape.values(change.after_texts)
         others: list[LocalRow] = []
         if change.after is not None and change.after_texts is not None:
@@ -179,8 +185,17 @@ class Resolver:
             for ordinals in wanted:
                 if all(change.after_texts[i] is not None for i in ordinals):
                     rows = self._select(session, plan, plan.where_ordinals(ordinals, change.after), shape)
-                    others.append(known(rows[0] if rows else None, ordinals, after))
+                    others.append(self.known(plan, shape, ordinals, rows[0] if rows else None, after, seen))
         return local, [one for one in others if one.row is not None or one.provenance is not None]
+
+    def known(
+        self, plan: TablePlan, shape: Shape, ordinals: Sequence[int], row: Row | None, image: Row | None, seen: int
+    ) -> LocalRow:
+        """What is at a key that ``image`` has, with what is remembered of it."""
+        memory = self.memory_of(plan)
+        if memory is None or image is None:
+            return LocalRow(row)
+        return memory.row(row, shape, shape.register(ordinals, image), seen)
 
     def _select(self, session: Session, plan: TablePlan, where: bytes, shape: Shape) -> list[Row]:
         (outcome,) = session.run(plan.select_head + where + b" FOR UPDATE")
@@ -202,7 +217,7 @@ class Resolver:
         record = decision.record
         entry = b""
         if record is not None:
-            entry = self._journal.entry(txn, change, shape, local.row, decision)
+            entry = self.journal.entry(txn, change, shape, local.row, decision)
             if decision.action is Action.HALT:
                 raise ConflictHalt(
                     f"{record.conflict}: {record.reason}",
@@ -229,11 +244,12 @@ class Resolver:
                     self._refused(session, txn, change, shape, error)
                     return True
         if record is not None:
-            self._count(record, shape)
+            self.count(record, shape)
             session.run(entry)
         return True
 
-    def _count(self, record: Record, shape: Shape) -> None:
+    def count(self, record: Record, shape: Shape) -> None:
+        """Count a decision by type, policy and table."""
         policy, table = record.policy.partition("(")[0], _LABEL.sub("_", shape.name)
         self._reporter.count(f"conflicts|type={record.conflict},policy={policy},table={table}")
 
@@ -269,23 +285,7 @@ class Resolver:
 
         ``lenient``: in a session that is not strict; then the row is read back and must be there as written.
         """
-        plan = change.plan
-        statements: list[bytes] = []
-        for row in decision.delete_first:
-            statements.append(plan.delete_head + shape.where_row_key(row) + b" LIMIT 1")
-        if decision.action is Action.WRITE_DELETE:
-            statements.append(plan.delete_head + self._where(change, shape, local.row))
-        elif decision.action in (Action.WRITE_INSERT, Action.WRITE_UPDATE):
-            assert decision.row is not None
-            literals = shape.literals(change, row_change, decision.row)
-            if decision.action is Action.WRITE_INSERT:
-                statements.append(plan.insert_head + plan.row(literals))
-            else:
-                where = self._where(change, shape, local.row)
-                statements.append(b"UPDATE %b SET %b WHERE %b" % (plan.table.encode(), plan.set_row(literals), where))
-            if plan.is_lenient(literals):
-                statements.insert(0, b"SET @replicator_mode=@@sql_mode, sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
-                statements.append(b"SET sql_mode=@replicator_mode")
+        statements = self.statements(change, shape, local, row_change, decision)
         if lenient:
             statements = [LENIENT, *statements, b"SET sql_mode='%b'" % SQL_MODE.encode()]
         if statements:
@@ -301,6 +301,27 @@ class Resolver:
                     remedy="make the target's columns as they are at the origin, then `replicator resume`; or leave the "
                     "transaction out with `replicator skip`",
                 )
+
+    def statements(
+        self, change: Change, shape: Shape, local: LocalRow, row_change: RowChange, decision: Decision
+    ) -> list[bytes]:
+        """What writes a decision."""
+        plan = change.plan
+        statements = [plan.delete_head + shape.where_row_key(row) + b" LIMIT 1" for row in decision.delete_first]
+        if decision.action is Action.WRITE_DELETE:
+            statements.append(plan.delete_head + self._where(change, shape, local.row))
+        elif decision.action in (Action.WRITE_INSERT, Action.WRITE_UPDATE):
+            assert decision.row is not None
+            literals = shape.literals(change, row_change, decision.row)
+            if decision.action is Action.WRITE_INSERT:
+                statements.append(plan.insert_head + plan.row(literals))
+            else:
+                where = self._where(change, shape, local.row)
+                statements.append(b"UPDATE %b SET %b WHERE %b" % (plan.table.encode(), plan.set_row(literals), where))
+            if plan.is_lenient(literals):
+                statements.insert(0, b"SET @replicator_mode=@@sql_mode, sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
+                statements.append(b"SET sql_mode=@replicator_mode")
+        return statements
 
     def _where(self, change: Change, shape: Shape, row: Row | None) -> bytes:
         if change.plan.identity:
@@ -322,8 +343,8 @@ class Resolver:
             )
             record = decision.record
             assert record is not None
-            self._count(record, shape)
-            entry = self._journal.entry(txn, change, shape, None, decision)
+            self.count(record, shape)
+            entry = self.journal.entry(txn, change, shape, None, decision)
             if decision.action is Action.HALT:
                 raise ConflictHalt(
                     f"{record.conflict}: {record.reason}",

@@ -56,8 +56,12 @@ class Shape:
 
     def register(self, ordinals: Sequence[int], row: Row) -> Register:
         """A key, by its columns' ordinals in the table map, with its values in a row: where its last writer is remembered."""
-        places = tuple([self._place[i] for i in ordinals])
+        places = self.places(ordinals)
         return places, key_of(row, places)
+
+    def places(self, ordinals: Sequence[int]) -> tuple[int, ...]:
+        """Where columns, by their ordinals in the table map, are in a row of values."""
+        return tuple([self._place[i] for i in ordinals])
 
     def values(self, texts: Image | None) -> Row | None:
         """The values of a text image of the table map."""

@@ -352,7 +352,7 @@ class Applier:
             self._reporter.count("transactions_applied", len(batch.txns))
             self._reporter.count("batches")
             # Change by change, a full batch would hold its locks for seconds: while there are conflicts, batches are small.
-            wanted = self._batch_rows // 4 if batch.looked_closer else self._batch_rows * 2
+            wanted = self._batch_rows // 4 if batch.slowly else self._batch_rows * 2
             self._batch_rows = min(max(wanted, _BATCH_ROWS_MIN), self._stream.apply.batch_rows)
         self._applied(batch.checkpoint, batch.origin_time_us)
 

@@ -1,8 +1,9 @@
 """Writes one batch on one connection: the fence and checkpoint first, then the rows, each statement's outcome checked.
 
-Where a statement fails or does not do what must come of it, the batch is rolled back and written again in halves, down to single
-transactions; one that does not fit even alone is resolved change by change (``resolve``). All of it happens in one target
-transaction, which only ``commit`` makes visible.
+Where a statement fails or does not do what must come of it, the batch is rolled back, its rows are read, and it is settled as
+a whole (``bulk``). Where that cannot be done, it is written again in halves, down to single transactions; one that does not fit
+even alone is resolved change by change (``resolve``). All of it happens in one target transaction, which only ``commit`` makes
+visible.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from ..row.tablemap import parse_table_map
 from ..row.types import TableMap
 from ..stream.reader import Txn
 from .batch import ANYTHING, Expect, Planner, Statement, StatementLimits
+from .bulk import Bulk
 from .checkpoint import Checkpoint, Fence
 from .footprint import Footprint
+from .known import NotPlain
 from .plan import TablePlan, make_plan
 from .session import Outcome, ServerError, Session
 from .target import Targets
@@ -76,7 +79,9 @@ class Batch:
     footprint: Footprint = field(default_factory=Footprint)
     disrupted: bool = False
     looked_closer: bool = False
-    """It did not fit as planned, and was written in smaller parts."""
+    """It did not fit as planned."""
+    slowly: bool = False
+    """It was written in smaller parts, down to single changes."""
 
     def depends_on(self, other: Batch) -> bool:
         """Whether this batch must not start before the other is committed."""
@@ -209,12 +214,17 @@ class Writer:
             batch.looked_closer = True
             self._reporter.count("fallbacks")
             self._run(self._opening(batch.checkpoint))
-            self._split(batch.txns)
+            if not self._resolve_all(batch.txns):
+                batch.slowly = True
+                self._reporter.count("fallbacks_by_row")
+                self._split(batch.txns)
         if held:
             batch.looked_closer = True
             disrupt()
             for txn in batch.txns:
                 self._resolve(txn)
+        if batch.looked_closer:
+            self._confirm()
 
     def begin(self, checkpoint: Checkpoint) -> None:
         """Open a transaction that holds only the checkpoint yet; ``part`` adds to it."""
@@ -297,11 +307,35 @@ class Writer:
             if memory.any_unseen(events, min(txn.seen for txn in txns)):
                 raise _Mismatch
 
+    def _confirm(self) -> None:
+        """Raise RetryBatch where a row that was not there, so not locked, came and went after its memory was asked."""
+        if self._memory is not None and not self._memory.still_holds(self.session):
+            self.rollback()
+            raise RetryBatch("a row came and went at the target while its absence was being settled", where=f"slot {self.slot}")
+
     def _plan(self, txns: Sequence[Txn]) -> Planner:
         planner = Planner()
         for txn in txns:
             planner.add(self._plans.of(txn.table_maps), txn.events)
         return planner
+
+    def _resolve_all(self, txns: list[Txn]) -> bool:
+        """Settle the batch as a whole; False, with nothing written, where it has to be done in smaller parts."""
+        bulk = Bulk(self._resolver, self._plans, self.packet_bytes)
+        try:
+            bulk.decide(self.session, txns)
+            self._run([Statement(b"SAVEPOINT k", ANYTHING), *bulk.statements])
+        except NotPlain:
+            self._forget_open()
+            return False
+        except (_Mismatch, ServerError) as error:
+            self._judge(error)
+            self._forget_open()
+            self._run_sql(b"ROLLBACK TO SAVEPOINT k")
+            return False
+        for record, shape in bulk.records:
+            self._resolver.count(record, shape)
+        return True
 
     def _split(self, txns: list[Txn]) -> None:
         """Write what did not fit as a whole in halves."""

@@ -199,6 +199,36 @@ def test_what_is_no_conflict_takes_no_closer_look(pairs: Pairs, flavor: str) -> 
     assert execute(pair.target, f"SELECT COUNT(*) FROM replicator.conflict_log WHERE flow='{pair.flow}'") == [(0,)]
 
 
+def test_many_conflicts_are_settled_at_once(pairs: Pairs, flavor: str) -> None:
+    """A backlog in which every other change conflicts needs no look at single rows, also where changes follow one another."""
+    conflicts = {"default": {"default": "apply_origin", "update_differing": {"policy": "delta", "columns": ["n"]}}}
+    pair = start(pairs, flavor, conflicts, ["t"], detect="full")
+    name = f"{pair.name}.t"
+    execute(pair.origin, f"INSERT INTO {name} SELECT a.id*100+b.id*10+c.id, 'x', 0, NULL FROM {name} a, {name} b, {name} c")
+    pair.settle()
+    (ids,) = zip(*execute(pair.origin, f"SELECT id FROM {name} WHERE id>100"), strict=True)
+    assert pair.command("pause", "--pair", pair.name).returncode == 0
+    pair.until(lambda: all(w["state"] == "paused" for w in pair.workers("west")), 20, "the pause")
+    execute(pair.target, f"UPDATE {name} SET n=1000, a='w' WHERE id>100 AND id%2", f"DELETE FROM {name} WHERE id IN (1, 2)")
+    execute(pair.target, f"UPDATE {name} SET u=70 WHERE id=3")
+    updates = [f"UPDATE {name} SET n=n+{by}, u={i} WHERE id={i}" for i in ids for by in (1, 5)]
+    others = "INSERT INTO {} VALUES (7, 'new', 0, 70)", "UPDATE {} SET u=71, a='z' WHERE id=7", "DELETE FROM {} WHERE id=2"
+    more = [statement.format(name) for statement in (*others, "UPDATE {} SET a='back' WHERE id=1")]
+    execute(pair.origin, "SET autocommit=1", *updates, *more)
+    before = execute(pair.target, "SELECT COUNT(*) FROM replicator.conflict_log")[0][0]
+    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    pair.settle()
+    assert dict(execute(pair.target, f"SELECT id, n FROM {name} WHERE id>100")) == {i: 6 + 1000 * (i % 2) for i in ids}
+    assert execute(pair.target, f"SELECT id, a, u FROM {name} WHERE id<8 ORDER BY id") == (
+        execute(pair.origin, f"SELECT id, a, u FROM {name} WHERE id IN (1,4,5,6,7) ORDER BY id")
+    )
+    after = execute(pair.target, "SELECT COUNT(*) FROM replicator.conflict_log")[0][0]
+    assert after - before == 2 * sum(i % 2 for i in ids) + 3
+    (applier,) = [w for w in pair.workers("west") if w["role"] == "applier"]
+    assert applier["counters"].get("fallbacks", 0) > 0
+    assert applier["counters"].get("fallbacks_by_row", 0) == 0
+
+
 def test_rows_too_large_for_the_log(pairs: Pairs, flavor: str) -> None:
     """Their size and hash are recorded, and the decision is carried out whole."""
     pair = pairs(flavor, flavor, options={"conflicts": {"default": {"default": "apply_origin"}}, "detect": "full"})

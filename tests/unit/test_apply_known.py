@@ -1,0 +1,92 @@
+"""Rows that are read ahead are found as the server would find them, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from replicator.apply.batch import Change, kind_of
+from replicator.apply.known import KnownRows, NotPlain
+from replicator.apply.plan import TablePlan, make_plan
+from replicator.apply.target import ForeignKey, TargetColumn, TargetTable
+
+_LONG, _VARCHAR = 3, 15
+
+
+def plan(key: int = _LONG, *, children: tuple[ForeignKey, ...] = (), unique: tuple[str, ...] = ("u",)) -> TablePlan:
+    """Of a table ``t (k, u, v)`` with the primary key ``k`` and the unique key ``u``."""
+    kinds = (key, _LONG, _LONG)
+    types = bytes(kinds)
+    meta = b"".join([b"\x78\x00" for kind in kinds if kind == _VARCHAR])
+    names = b"".join([bytes([1]) + name for name in (b"k", b"u", b"v")])
+    extras = bytes([4, len(names)]) + names + bytes([1, 1, 0]) + bytes([2, 1, 45]) + bytes([8, 1, 0])
+    body = b"\x01d\x00\x01t\x00" + bytes([len(types)]) + types + bytes([len(meta)]) + meta + b"\x06" + extras
+    kind, charset = ("varchar(30)", "utf8mb4") if key == _VARCHAR else ("int", "")
+    columns = (
+        TargetColumn("k", kind, False, False, False, charset and "utf8mb4_general_ci", charset),
+        TargetColumn("u", "int", False, True, True, "", ""),
+        TargetColumn("v", "int", False, True, True, "", ""),
+    )
+    target = TargetTable("d", "t", columns, ("k",), (unique,) if unique else (), False, (), (), children)
+    return make_plan(body, "mysql", target, full=True)
+
+
+def change(of: TablePlan, before: tuple[bytes | None, ...] | None, after: tuple[bytes | None, ...] | None) -> Change:
+    """Given as texts."""
+
+    def literals(texts: tuple[bytes | None, ...] | None) -> tuple[bytes, ...] | None:
+        return None if texts is None else tuple([b"NULL" if t is None else b"'%b'" % t for t in texts])
+
+    return Change(of, kind_of(before, after), literals(before), literals(after), before, after)
+
+
+def test_a_row_is_found_by_each_of_its_keys_and_follows_what_is_decided() -> None:
+    """Written, moved and deleted; NULL is nobody's key."""
+    known = KnownRows(plan())
+    known.want(change(known.plan, (b"1", b"5", b"0"), (b"2", b"6", b"0")))
+    assert len(list(known.selects())) == 2
+    known.learn([(1, 5, 0), (9, 6, 7)])
+    assert known.at(0, (1, None, None)) == (1, 5, 0)
+    assert known.at(0, (2, None, None)) is None
+    assert known.at(1, (2, 6, 0)) == (9, 6, 7)
+    assert known.at(1, (2, None, 0)) is None
+    known.drop((9, 6, 7))
+    known.drop((1, 5, 0))
+    known.put((2, 6, 0))
+    assert known.at(0, (1, 5, 0)) is None
+    assert known.at(0, (2, 6, 0)) == known.at(1, (2, 6, 0)) == (2, 6, 0)
+
+
+def test_a_key_that_was_not_read_is_not_taken_for_missing() -> None:
+    """Its row may well be there."""
+    known = KnownRows(plan())
+    known.want(change(known.plan, None, (b"1", b"5", b"0")))
+    with pytest.raises(NotPlain):
+        known.at(0, (7, 5, 0))
+
+
+@pytest.mark.parametrize("found", [b"A", b"a "])
+def test_two_spellings_of_a_text_key_are_left_to_the_server(found: bytes) -> None:
+    """Also where one comes with a row that was found."""
+    known = KnownRows(plan(_VARCHAR))
+    known.want(change(known.plan, None, (b"a", b"5", b"0")))
+    with pytest.raises(NotPlain):
+        known.learn([(found, 5, 0)])
+    known = KnownRows(plan(_VARCHAR))
+    known.want(change(known.plan, None, (b"a", b"5", b"0")))
+    with pytest.raises(NotPlain):
+        known.want(change(known.plan, None, (found, b"6", b"0")))
+
+
+def test_a_text_beyond_ascii_is_left_to_the_server() -> None:
+    """Whether it equals another only its collation says."""
+    known = KnownRows(plan(_VARCHAR))
+    with pytest.raises(NotPlain):
+        known.want(change(known.plan, None, ("ä".encode(), b"5", b"0")))
+
+
+def test_a_table_whose_rows_change_others_is_left_to_the_server() -> None:
+    """A delete that cascades takes rows along that nobody read."""
+    child = ForeignKey(("d", "c"), ("d", "t"), True, ("t",), ("k",))
+    with pytest.raises(NotPlain):
+        KnownRows(plan(children=(child,)))
+    KnownRows(plan(children=(ForeignKey(("d", "c"), ("d", "t"), False, ("t",), ("k",)),)))
