@@ -134,6 +134,7 @@ def test_random_kills_under_load(pairs: Pairs, flavor: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_two_hundred_random_kills(pairs: Pairs, flavor: str) -> None:
     """The soak; another seed with SOAK_SEED."""
     random_kills(pairs(flavor, flavor), 200, seed=int(os.environ.get("SOAK_SEED", "1")))
