@@ -8,7 +8,7 @@
 PY := .venv/bin/python
 FLAVOR ?= mysql
 MINUTES ?= 20
-.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit bench-flat chart fuzz soak
+.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit bench-flat bench-decode chart fuzz soak
 
 venv: .venv/.ready
 .venv/.ready: pyproject.toml requirements.lock
@@ -56,6 +56,9 @@ bench-limit: venv
 
 bench-flat: venv
 	$(PY) -W ignore -m benchmarks.flat
+
+bench-decode: venv
+	$(PY) -W ignore -m benchmarks.decode
 
 chart: venv
 	$(PY) -W ignore -m benchmarks.chart

@@ -21,6 +21,8 @@ from .temporal import (
     DATE_QUOTED,
     DAY_OF,
     DAY_OF_QUOTED,
+    LAST_DIGITS,
+    LAST_DIGITS_QUOTED,
     SECONDS_A_DAY,
     SHORT_FRACTIONS,
     SHORT_FRACTIONS_QUOTED,
@@ -62,6 +64,7 @@ _FLAGS = {1: "B", 2: "H", 3: "3s", 4: "I", 8: "Q"}
 _TEMPORAL_BYTES = {Type.TIMESTAMP: 4, Type.DATETIME: 5, Type.TIME: 3}
 _STRINGS = frozenset({Type.VARCHAR, Type.VAR_STRING, Type.STRING, Type.BLOB})
 _COMPRESSED = frozenset({Type.BLOB_COMPRESSED, Type.VARCHAR_COMPRESSED})
+_TABLED_DIGITS_MAX = 4
 _RAW = frozenset({Type.GEOMETRY, Type.VECTOR})
 _CLOCKS = [b"%02d:%02d:%02d" % (s // 3600, s // 60 % 60, s % 60) for s in range(SECONDS_A_DAY)]
 _YEARS = [0, *range(1901, 2156)]
@@ -83,6 +86,9 @@ NAMESPACE: dict[str, Any] = {
     "STIME_Q": [clock + b"'" for clock in _CLOCKS],
     "FRACTION": SHORT_FRACTIONS,
     "FRACTION_Q": SHORT_FRACTIONS_QUOTED,
+    "LAST": LAST_DIGITS,
+    "LAST_Q": LAST_DIGITS_QUOTED,
+    "PART": [[], *([b".%0*d" % (d, n) for n in range(10**d)] for d in range(1, 5))],
     "YEAR": _YEARS,
     "YEAR_L": [b"%d" % y for y in _YEARS],
     "YEAR_T": [b"%04d" % y for y in _YEARS],
@@ -142,7 +148,7 @@ def expression(column: Column, mode: Mode, v: str) -> str:
         return _number(mode, v)
     if kind in (Type.FLOAT, Type.DOUBLE):
         if mode == "literal":
-            return f"single_literal({v})" if kind == Type.FLOAT else f"double_literal({v})"
+            return _float(kind, v)
         return v if mode == "value" else f"double_text({v})"
     if kind == Type.YEAR:
         return {"literal": f"YEAR_L[{v}]", "text": f"YEAR_T[{v}]", "value": f"YEAR[{v}]"}[mode]
@@ -183,6 +189,13 @@ def _number(mode: Mode, v: str) -> str:
     return v if mode == "value" else f"b'%d' % {v}"
 
 
+def _float(kind: int, v: str) -> str:
+    """The common numbers without a call: of a size that ``repr`` prints without an exponent, or far from FLOAT's limit."""
+    if kind == Type.FLOAT:
+        return f"(b'%.8e' % {v} if 1e-30 < {v} < 1e30 or -1e30 < {v} < -1e-30 else single_literal({v}))"
+    return f"(b'%ae0' % {v} if 1e-4 <= {v} < 1e16 or -1e16 < {v} <= -1e-4 else double_literal({v}))"
+
+
 def _quoted(v: str) -> str:
     return f"""b"'%b'" % {v}.replace(b"\\\\", b"\\\\\\\\").replace(b"'", b"''")"""
 
@@ -209,13 +222,12 @@ def _timestamp(column: Column, mode: Mode, v: str) -> str:
 
 
 def _with_fraction(day: str, clock: str, column: Column, q: str) -> str:
-    """Joins day, time of day and the fraction in the low bytes of ``x``; up to four digits come from a table."""
+    """Joins day, time of day and the fraction in the low bytes of ``x``, whose digits come from tables."""
     decimals = column.decimals
     stored = f"x & {(1 << 8 * ((decimals + 1) // 2)) - 1:#x}"
     if decimals <= 4:
         return f"{day} + {clock} + FRACTION{q}[{decimals}][{stored}]"
-    end = "'" if q else ""
-    return f'b"%b%b.%0{decimals}d{end}" % ({day}, {clock}, {f"({stored}) // 10" if decimals & 1 else stored})'
+    return f"{day} + {clock} + FRACTION[4][(z := {stored}) // 100] + LAST{q}[{decimals - 4}][z % 100]"
 
 
 def _decimal(column: Column, v: str) -> str:
@@ -232,8 +244,12 @@ def _decimal(column: Column, v: str) -> str:
     for (digits, _), term in zip(groups, terms, strict=False):
         power -= digits
         whole.append(f"{term} * {10**power}" if power else term)
-    form = "%d" + ("." if parts else "") + "".join(f"%0{digits}d" for digits, _ in parts)
-    arguments = ", ".join([" + ".join(whole) or "0", *terms[len(groups) :]])
-    negative = arguments.replace("@", f"(x := x ^ {ones:#x})", 1).replace("@", "x")
-    positive = arguments.replace("@", "x")
-    return f"(b'{form}' % ({positive},) if (x := fb({v}) ^ {top:#x}) < {top:#x} else b'-{form}' % ({negative},))"
+    fraction = terms[len(groups) :]
+    if len(parts) == 1 and parts[0][0] <= _TABLED_DIGITS_MAX:  # from a table; formatting takes twice as long
+        form, tail, fraction = "%d", f" + PART[{parts[0][0]}][{fraction[0]}]", []
+    else:
+        form, tail = "%d" + ("." if parts else "") + "".join(f"%0{digits}d" for digits, _ in parts), ""
+    made = f"% ({', '.join([' + '.join(whole) or '0', *fraction])},){tail}"
+    negative = made.replace("@", f"(x := x ^ {ones:#x})", 1).replace("@", "x")
+    positive = made.replace("@", "x")
+    return f"(b'{form}' {positive} if (x := fb({v}) ^ {top:#x}) < {top:#x} else b'-{form}' {negative})"

@@ -7,7 +7,9 @@ and the server's parser rounds many doubles by one bit. Such nodes are set by SQ
 from __future__ import annotations
 
 import base64
+import functools
 import re
+from typing import Any
 
 from ..errors import DecodeError
 from .decimals import decimal_text
@@ -18,6 +20,9 @@ from .temporal import format_packed_date, format_packed_datetime, format_packed_
 from .types import Type
 
 __all__ = ["json_literal", "json_text"]
+
+_Path = tuple[Any, bytes, Any] | None
+"""From the root to a node: the path to its parent, and the last step's form and key; put together only where it is needed."""
 
 _ESCAPES = {bytes([i]): b"\\u%04x" % i for i in range(32)} | {
     b'"': b'\\"',
@@ -47,7 +52,7 @@ _HOURS_MAX = 838
 def json_text(stored: bytes | Document) -> bytes:
     """The document as ``SELECT`` prints it."""
     out: list[bytes] = []
-    _write(_root(stored), out, b"", None)
+    _write(_root(stored), out, None, None)
     return b"".join(out)
 
 
@@ -58,7 +63,7 @@ def json_literal(stored: bytes | Document) -> bytes:
     """
     out: list[bytes] = []
     special: list[tuple[bytes, bytes]] = []
-    _write(_root(stored), out, b"$", special)
+    _write(_root(stored), out, None, special)
     if special and special[0][0] == b"$":
         return b"JSON_EXTRACT(JSON_ARRAY(%b), _utf8mb4'$[0]')" % special[0][1]
     document = b"_utf8mb4" + _quoted(b"".join(out))
@@ -82,7 +87,21 @@ def _string(data: bytes) -> bytes:
     return b'"%b"' % _TO_ESCAPE.sub(lambda found: _ESCAPES[found[0]], data)
 
 
-def _write(node: Node, out: list[bytes], path: bytes, special: list[tuple[bytes, bytes]] | None) -> None:
+@functools.lru_cache(maxsize=4096)
+def _key(data: bytes) -> bytes:
+    return _string(data)
+
+
+def _plain(item: Node, kind: type) -> bytes | None:
+    """The text of the most common scalars, which always keeps their type; None for other nodes."""
+    if kind is bytes:
+        return _string(item)
+    if kind is int:
+        return b"%d" % item if item != _INT64_MAX else None
+    return _CONSTANTS[item] if item is None or kind is bool else None
+
+
+def _write(node: Node, out: list[bytes], path: _Path, special: list[tuple[bytes, bytes]] | None) -> None:
     """Append the node's text to ``out``.
 
     With ``special``, a null stands for each node that text does not keep, and its path and SQL value go there.
@@ -91,26 +110,39 @@ def _write(node: Node, out: list[bytes], path: bytes, special: list[tuple[bytes,
     if kind is dict:
         before = b"{"
         for key, item in node.items():
-            quoted = _string(key)
-            if type(item) is bytes:
-                out.append(b"%b%b: %b" % (before, quoted, _string(item)))
+            quoted = _key(key)
+            text = _plain(item, type(item))
+            if text is not None:
+                out.append(b"%b%b: %b" % (before, quoted, text))
             else:
                 out.append(b"%b%b: " % (before, quoted))
-                _write(item, out, b"" if special is None else b"%b.%b" % (path, quoted), special)
+                _write(item, out, (path, b".%b", quoted), special)
             before = b", "
         out.append(b"}" if node else b"{}")
     elif kind is list:
         before = b"["
         for i, item in enumerate(node):
-            out.append(before)
-            _write(item, out, b"" if special is None else b"%b[%d]" % (path, i), special)
+            text = _plain(item, type(item))
+            if text is not None:
+                out.append(before + text)
+            else:
+                out.append(before)
+                _write(item, out, (path, b"[%d]", i), special)
             before = b", "
         out.append(b"]" if node else b"[]")
     elif special is None or (value := _sql_value(node)) is None:
         out.append(_scalar(node))
     else:
-        special.append((path, value))
+        special.append((_path_text(path), value))
         out.append(b"null")
+
+
+def _path_text(path: _Path) -> bytes:
+    parts: list[bytes] = []
+    while path is not None:
+        path, form, step = path
+        parts.append(form % step)
+    return b"$" + b"".join(reversed(parts))
 
 
 def _scalar(node: Node) -> bytes:

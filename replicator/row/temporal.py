@@ -15,6 +15,8 @@ __all__ = [
     "DATE_QUOTED",
     "DAY_OF",
     "DAY_OF_QUOTED",
+    "LAST_DIGITS",
+    "LAST_DIGITS_QUOTED",
     "SHORT_FRACTIONS",
     "SHORT_FRACTIONS_QUOTED",
     "STAMP_DAY",
@@ -141,6 +143,9 @@ _FRACTION_FORMS = tuple(b".%%0%dd" % decimals for decimals in range(7))
 SHORT_FRACTIONS: list[list[bytes]] = [[], *([_fraction(n, d) for n in range(100 ** ((d + 1) // 2))] for d in range(1, 5))]
 """By number of digits up to four, then by what is stored."""
 SHORT_FRACTIONS_QUOTED = [[text + b"'" for text in texts] for texts in SHORT_FRACTIONS]
+LAST_DIGITS = [[], *([b"%0*d" % (d, n // 10 ** (2 - d)) for n in range(100)] for d in (1, 2))]
+"""The fifth, or fifth and sixth digit, by what is stored of both."""
+LAST_DIGITS_QUOTED = [[text + b"'" for text in texts] for texts in LAST_DIGITS]
 DATE: _Table[bytes] = _Table(_date)
 DATE_QUOTED: _Table[bytes] = _Table(lambda raw: b"'%b'" % _date(raw))
 DAY_OF: _Table[int] = _Table(lambda packed: _day_of(packed) + b" ")
