@@ -143,8 +143,7 @@ class Applier:
                 self._worker.pauses.hit("applier:fetched")
             elif self._batch.txns and self._pipeline.has_room:
                 self._flush()
-        self._flush()
-        self._pipeline.drain()
+        self._settle()
         self._acks.flush()
 
     def _waited(self, cause: str, seconds: float) -> None:
@@ -261,6 +260,13 @@ class Applier:
         self._reporter.gauge("batch_rows", batch.planner.rows)
         self._checkpoint = batch.checkpoint
         self._pipeline.submit(batch)
+
+    def _settle(self) -> None:
+        """Write everything complete, and down to the position behind it: nobody may come back for long."""
+        self._flush()
+        if self._large is None and self._gathered is None and self._checkpoint.stream_id:
+            self._pass_on(save=True)
+        self._pipeline.drain()
 
     def _record_end(self, end: RecordEnd) -> None:
         """All of a record was taken: the position is complete, and a restart need not read the record again."""
@@ -388,8 +394,7 @@ class Applier:
         if self._reporter.state is not State.PAUSED:
             if self._large is not None:
                 return False
-            self._flush()
-            self._pipeline.drain()
+            self._settle()
             self._reporter.set_state(State.PAUSED, f"paused: {wish.reason or 'no reason given'}")
             self._worker.log.info("paused", reason=wish.reason)
         self._worker.stop.wait(_PAUSE_S)

@@ -6,6 +6,7 @@ import pymysql
 import pytest
 
 from replicator.config import load_config
+from replicator.gtid import parse_position
 from tests.harness import Farm, Pairs, execute
 
 pytestmark = pytest.mark.servers
@@ -131,3 +132,23 @@ def test_a_statement_takes_nothing_from_the_targets_defaults(farm: Farm, pairs: 
             assert name in found
     finally:
         west.destroy()
+
+
+@pytest.mark.parametrize("how", ["stop", "pause"])
+def test_the_position_is_exact_after_a_clean_end(pairs: Pairs, how: str) -> None:
+    """However records and batches lay, it covers the last transaction: a stream can be started anew from there."""
+    pair = pairs("mysql", "mysql", options={"apply": {"connections": 1, "batch_rows": 1}}).start()
+    table = f"{pair.name}.t"
+    execute(pair.origin, f"CREATE TABLE {table} (id INT PRIMARY KEY)")
+    pair.settle()
+    inserts = [f"INSERT INTO {table} VALUES ({number})" for number in range(60)]
+    execute(pair.origin, "SET autocommit=1", *inserts)
+    pair.until(lambda: execute(pair.target, f"SELECT COUNT(*) FROM {table}") == [(60,)], 30, "the rows")
+    if how == "stop":
+        assert pair.stop() == {"east": 0, "west": 0}
+    else:
+        assert pair.command("pause", "--pair", pair.name).returncode == 0
+        pair.until(lambda: pair.lag("west")["flows"][0]["state"] == "paused", 15, "the pause")
+    query = f"SELECT gtid, position FROM replicator.checkpoint WHERE flow='{pair.flow}' ORDER BY sequence DESC LIMIT 1"
+    ((gtid, position),) = execute(pair.target, query)
+    assert parse_position("mysql", position).covers(gtid)
