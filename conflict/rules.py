@@ -52,7 +52,7 @@ _WHOLE = frozenset(
         PolicyName.PYTHON,
     }
 )
-_STRUCTURE = frozenset({PolicyName.SKIP_IF_MISSING, PolicyName.QUARANTINE, PolicyName.HALT})
+_STRUCTURE = frozenset({PolicyName.SKIP_IF_MISSING, PolicyName.HALT})
 
 FITS: dict[ConflictType, frozenset[PolicyName]] = {
     ConflictType.INSERT_EXISTS: _WHOLE | {PolicyName.MERGE_COLUMNS, PolicyName.GREATEST, PolicyName.LEAST},
@@ -61,14 +61,15 @@ FITS: dict[ConflictType, frozenset[PolicyName]] = {
     ConflictType.DELETE_MISSING: _WHOLE | {PolicyName.SKIP_IF_MISSING},
     ConflictType.DELETE_DIFFERING: _WHOLE,
     ConflictType.MULTIPLE_UNIQUE_CONFLICTS: _WHOLE,
-    ConflictType.FOREIGN_KEY_MISSING: _STRUCTURE,
+    ConflictType.FOREIGN_KEY_MISSING: _STRUCTURE | {PolicyName.QUARANTINE},
     ConflictType.TARGET_TABLE_MISSING: _STRUCTURE,
     ConflictType.TARGET_COLUMN_MISSING: _STRUCTURE,
 }
 """Which policies make sense for which type.
 
 Merging needs two rows, and ``delta`` moreover what both started from, which an insert has not. ``skip_if_missing`` needs
-something that is missing. What is wrong with the structure cannot be settled by comparing rows.
+something that is missing. What is wrong with the structure cannot be settled by comparing rows, and what has no table cannot be
+decided again.
 """
 
 THREE_WAY = frozenset({PolicyName.MERGE_COLUMNS, PolicyName.DELTA, PolicyName.GREATEST, PolicyName.LEAST})

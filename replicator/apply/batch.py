@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from conflict.types import Record
+
 from ..errors import StreamError
 from ..row.decode import rows_flags
 from ..stream.wire import EVENT
@@ -241,6 +243,10 @@ class Planner:
     def __init__(self) -> None:
         self.segments: list[Segment] = []
         self.rows = 0
+        self.extra: list[Statement] = []
+        """What is written besides rows, behind them."""
+        self.left_out: list[tuple[Record, str]] = []
+        """What ``extra`` records, each with its table."""
 
     def add(self, plans: Mapping[int, TablePlan | None], events: bytes) -> int:
         """Take the rows events of a packed run; ``plans`` has one for each table map. Returns the number of row changes.
@@ -279,7 +285,7 @@ class Planner:
 
     def statements(self, limits: StatementLimits) -> list[Statement]:
         """The SQL of all segments in order."""
-        return [s for segment in self.segments for s in segment.statements(limits)]
+        return [*[s for segment in self.segments for s in segment.statements(limits)], *self.extra]
 
 
 def _split(net: _TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any]]:

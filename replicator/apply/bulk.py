@@ -24,12 +24,11 @@ from .session import Session, text_row
 from .shape import Shape
 
 if TYPE_CHECKING:
+    from .plans import Plans
     from .resolve import Resolver
-    from .writer import Plans
 
 __all__ = ["Bulk"]
 
-_LOG_ROWS = 50
 _ONE = Expect(affected=1)
 
 
@@ -54,33 +53,23 @@ class Bulk:
         outcomes = session.run(b";".join([sql for _, sql in selects])) if selects else []
         for (known, _), outcome in zip(selects, outcomes, strict=True):
             known.learn([known.shape.values_of_row(text_row(packet)) for packet in outcome.rows or []])
-        memory = self.resolver.memory
+        resolver = self.resolver
+        memory = resolver.memory
         if memory is not None and any(memory.concerns(known.plan) for known in self.tables.values()):
             memory.cover(session)
         for txn, change in changes:
             self._decide(txn, change)
-        for rows in self._parts():
-            self.statements.append(Statement(self.resolver.journal.entries(rows), ANYTHING))
+        for sql in resolver.journal.entries(self._entries, self.packet_bytes):
+            self.statements.append(Statement(sql, ANYTHING))
         if any(len(statement.sql) > self.packet_bytes for statement in self.statements):
             raise NotPlain
-
-    def _parts(self) -> Iterator[list[bytes]]:
-        """The entries of the log, in parts that make a statement each."""
-        part: list[bytes] = []
-        size = 0
-        for entry in self._entries:
-            if part and (len(part) == _LOG_ROWS or size + len(entry) > self.packet_bytes // 4):
-                yield part
-                part, size = [], 0
-            part.append(entry)
-            size += len(entry)
-        if part:
-            yield part
 
     def _changes(self, txn: Txn) -> Iterator[Change]:
         plans = self.plans.of(txn.table_maps)
         for event in read_events(txn.events):
             plan = plans[event.table] if event.type in KINDS else None
+            if event.table in plans.missing and event.type in KINDS:
+                raise NotPlain
             if plan is None:
                 continue
             if rows_flags(event.payload) & NO_FOREIGN_KEY_CHECKS:
@@ -112,7 +101,8 @@ class Bulk:
             raise NotPlain
         record = decision.record
         if record is not None:
-            self._entries.append(resolver.journal.row(txn, change, shape, local.row, decision))
+            images = row_change.before, row_change.after
+            self._entries.append(resolver.journal.row(txn, change.kind, *images, shape, local.row, decision))
             self.records.append((record, shape))
         self.statements += [_checked(sql) for sql in resolver.statements(change, shape, local, row_change, decision)]
         _keep_up(known, local.row, decision)

@@ -30,7 +30,8 @@ from ..stream.reader import Txn
 from ..stream.wire import QUERY, pack_event, read_events
 from .checkpoint import Checkpoint, Fence
 from .ddl_session import DdlSession
-from .writer import Plans, RetryBatch, Writer
+from .plans import Plans
+from .writer import RetryBatch, Writer
 
 if TYPE_CHECKING:
     from ..config import StreamConfig

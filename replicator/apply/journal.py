@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from conflict.types import Action, Decision, Row
 
@@ -28,6 +28,23 @@ _COLUMNS = (
     " current_row, written_row, sequence, gtid, site, commit_time_us"
 )
 _INSERT = f"INSERT INTO {meta.CONFLICT_LOG} ({_COLUMNS})"
+_VALUES = _INSERT.encode() + b" VALUES "
+_ROWS = 50
+
+
+class Named(Protocol):
+    """What tells a table's rows in the log."""
+
+    @property
+    def name(self) -> str:
+        """The table, as ``schema.table``."""
+
+    @property
+    def column_names(self) -> list[str]:
+        """Of a row's values."""
+
+    def key_values(self, row: Row) -> list[object]:
+        """The values of a row's key, or of the whole row where the table has none."""
 
 
 class Journal:
@@ -39,7 +56,8 @@ class Journal:
     def entry(self, txn: Txn, change: Change, shape: Shape, current: Row | None, decision: Decision) -> bytes:
         """The statement that records a decision; a repeated halt of the same change is recorded once."""
         assert decision.record is not None
-        values = self._values(txn, change, shape, current, decision)
+        before, after = shape.values(change.before_texts), shape.values(change.after_texts)
+        values = self._values(txn, change.kind, before, after, shape, current, decision)
         literals = ",".join([sql_text(v) for v in values.values()])
         if decision.record.decision is not Action.HALT:
             return f"{_INSERT} VALUES ({literals})".encode()
@@ -49,22 +67,32 @@ class Journal:
         once = f"NOT EXISTS (SELECT 1 FROM {meta.CONFLICT_LOG} WHERE {same})"
         return f"{_INSERT} SELECT {literals} FROM DUAL WHERE {once}".encode()
 
-    def row(self, txn: Txn, change: Change, shape: Shape, current: Row | None, decision: Decision) -> bytes:
+    def row(
+        self, txn: Txn, kind: int, before: Row | None, after: Row | None, shape: Named, current: Row | None, decision: Decision
+    ) -> bytes:
         """One row of a statement of several; see ``entries``. Not for a halt."""
-        values = self._values(txn, change, shape, current, decision)
+        values = self._values(txn, kind, before, after, shape, current, decision)
         return f"({','.join([sql_text(v) for v in values.values()])})".encode()
 
     @staticmethod
-    def entries(rows: Sequence[bytes]) -> bytes:
-        """The statement that records these rows."""
-        return _INSERT.encode() + b" VALUES " + b",".join(rows)
+    def entries(rows: Sequence[bytes], packet_bytes: int) -> Iterator[bytes]:
+        """The statements that record these rows; one is larger than a quarter of ``packet_bytes`` only for a single row."""
+        part: list[bytes] = []
+        size = 0
+        for row in rows:
+            if part and (len(part) == _ROWS or size + len(row) > packet_bytes // 4):
+                yield _VALUES + b",".join(part)
+                part, size = [], 0
+            part.append(row)
+            size += len(row)
+        if part:
+            yield _VALUES + b",".join(part)
 
     def _values(
-        self, txn: Txn, change: Change, shape: Shape, current: Row | None, decision: Decision
+        self, txn: Txn, kind: int, before: Row | None, after: Row | None, shape: Named, current: Row | None, decision: Decision
     ) -> dict[str, str | int | None]:
         record = decision.record
         assert record is not None
-        before, after = shape.values(change.before_texts), shape.values(change.after_texts)
         own = before if before is not None else after
         assert own is not None
         return {
@@ -77,7 +105,7 @@ class Journal:
             "reason": record.reason,
             "table_name": shape.name,
             "row_key": row_key(shape, own),
-            "operation": OPERATIONS[change.kind],
+            "operation": OPERATIONS[kind],
             "before_image": row_json(shape, before),
             "after_image": row_json(shape, after),
             "current_row": row_json(shape, current),
@@ -89,7 +117,7 @@ class Journal:
         }
 
 
-def row_key(shape: Shape, row: Row) -> str:
+def row_key(shape: Named, row: Row) -> str:
     """The key of a row as JSON text, cut to what the log's column takes."""
     text = json.dumps([_plain(v) for v in shape.key_values(row)], ensure_ascii=False)
     if len(text) <= _KEY_CHARS_MAX:
@@ -97,7 +125,7 @@ def row_key(shape: Shape, row: Row) -> str:
     return text[: _KEY_CHARS_MAX - 70] + "…" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def row_json(shape: Shape, row: Row | None) -> str | None:
+def row_json(shape: Named, row: Row | None) -> str | None:
     """A row as a JSON object; bytes that are no text as ``{"hex": …}``, what is too large as its size and hash."""
     if row is None:
         return None

@@ -30,10 +30,10 @@ from ..stream.topics import ensure_topics
 from ..stream.wire import QUERY, read_events
 from .batch import KINDS
 from .plan import TablePlan
+from .plans import Plans
 from .session import Session, text_row
 from .shape import Shape, shape_of
 from .target import Targets
-from .writer import Plans
 
 if TYPE_CHECKING:
     from ..config import StreamConfig

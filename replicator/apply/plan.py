@@ -78,6 +78,8 @@ class TablePlan:
     """Ordinals of ENUM columns, whose index 0 only a session that is not strict may write."""
     extra: bool
     """Whether the target has columns that the origin does not: a row must then never be written anew, but changed in place."""
+    lacking: tuple[str, ...]
+    """Columns of the origin that the target has not, and that a policy leaves out."""
     upsert: bool
     """Whether ``ON DUPLICATE KEY UPDATE`` can be used: every column without a default is written."""
 
@@ -158,20 +160,24 @@ class TablePlan:
         return any(needs_lenient(self.map.columns[i], image[i]) for i in self.lenient)
 
 
-def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool) -> TablePlan:
-    """Make the plan; raises ApplyError where the target cannot take every column."""
+def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool, skip_missing: bool = False) -> TablePlan:
+    """Make the plan; raises ApplyError where the target cannot take every column. ``skip_missing``: but for those it has not."""
     table_map = fit_to_target(parse_table_map(body, flavor), target)
     columns = table_map.columns
     ordinals: dict[str, int] = {}
     written: list[int] = []
+    lacking: list[str] = []
     for i, column in enumerate(columns):
         at_target = target.column(column.name)
+        if at_target is None and skip_missing:
+            lacking.append(column.name)
+            continue
         if at_target is None:
             raise ApplyError(
                 f"target_column_missing: the target's table has no column {column.name}",
                 where=f"table {target.schema}.{target.name}",
-                remedy=f"add the column at the target, or drop it from the flow (mapping.tables: drop_columns: [{column.name}]); "
-                "then `replicator resume`",
+                remedy=f"add the column at the target, drop it from the flow (mapping.tables: drop_columns: [{column.name}]), or "
+                "set the policy skip_if_missing; then `replicator resume`",
             )
         ordinals[column.name.lower()] = i
         if not at_target.generated:
@@ -217,6 +223,7 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool) -> T
         compared=tuple if all_written else (pick or (lambda image: (image[written[0]],))),
         lenient=tuple([i for i in written if columns[i].type == Type.ENUM]),
         extra=bool(unwritten),
+        lacking=tuple(lacking),
         upsert=upsert,
     )
 

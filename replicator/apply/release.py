@@ -15,11 +15,11 @@ from ..row.tablemap import parse_table_map
 from ..stream.reader import Txn
 from .batch import Change
 from .journal import sql_text
+from .plans import Plans
 from .quarantine import HeldChange, Quarantine
 from .resolve import Resolver
 from .session import Session, text_row
 from .target import Targets
-from .writer import Plans
 
 if TYPE_CHECKING:
     from ..config import StreamConfig

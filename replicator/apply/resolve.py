@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from ..context import Reporter
     from .clocks import Clocks
     from .local import OpenMemory
+    from .missing import Missing
+    from .plans import Plans
     from .quarantine import Quarantine
-    from .writer import Plans
 
 __all__ = ["Resolver"]
 
@@ -76,6 +77,9 @@ class Resolver:
             if kind not in KINDS:
                 continue
             plan = plans[event.table]
+            missing = plans.missing.get(event.table)
+            if missing is not None:
+                self._left_out(session, txn, missing, kind, payload)
             if plan is None:
                 continue
             wanted = not rows_flags(payload) & NO_FOREIGN_KEY_CHECKS
@@ -87,6 +91,14 @@ class Resolver:
                 self._change(session, txn, Change(plan, kind_of(before, after), before, after, before_texts, after_texts))
         if not checks:
             session.run(b"SET foreign_key_checks=1")
+
+    def _left_out(self, session: Session, txn: Txn, missing: Missing, kind: int, payload: bytes) -> None:
+        """Record what the target has no place for."""
+        found = list(missing.entries(txn, kind, payload))
+        for sql in self.journal.entries([entry for _, entry in found], session.max_packet):
+            session.run(sql)
+        for record, _ in found:
+            self.count(record, missing.name)
 
     def _cover(self, session: Session, txn: Txn, plans: Mapping[int, TablePlan | None]) -> None:
         """Lock the rows of tables where commit times decide, and wait until what was changed there by then is remembered."""
@@ -244,13 +256,13 @@ class Resolver:
                     self._refused(session, txn, change, shape, error)
                     return True
         if record is not None:
-            self.count(record, shape)
+            self.count(record, shape.name)
             session.run(entry)
         return True
 
-    def count(self, record: Record, shape: Shape) -> None:
+    def count(self, record: Record, name: str) -> None:
         """Count a decision by type, policy and table."""
-        policy, table = record.policy.partition("(")[0], _LABEL.sub("_", shape.name)
+        policy, table = record.policy.partition("(")[0], _LABEL.sub("_", name)
         self._reporter.count(f"conflicts|type={record.conflict},policy={policy},table={table}")
 
     def _write_lenient(
@@ -343,7 +355,7 @@ class Resolver:
             )
             record = decision.record
             assert record is not None
-            self.count(record, shape)
+            self.count(record, shape.name)
             entry = self.journal.entry(txn, change, shape, None, decision)
             if decision.action is Action.HALT:
                 raise ConflictHalt(

@@ -28,12 +28,13 @@ from .ddl import DdlApplier
 from .large import Gathered, LargeTransaction
 from .local import OpenMemory, local_changes
 from .pipeline import Pipeline
+from .plans import Plans, plan_transaction
 from .quarantine import Quarantine
 from .resolve import Resolver
 from .retention import Retention
 from .session import Session
 from .target import Targets
-from .writer import Batch, Plans, Writer
+from .writer import Batch, Writer
 
 if TYPE_CHECKING:
     from ..config import StreamConfig
@@ -47,6 +48,7 @@ _SAVE_POSITION_S = 30
 _LOCK_WAIT_S = 2
 _BATCH_ROWS_MIN = 50
 _TELL_S = 5.0
+_LOOK_S = 5.0
 
 
 def run_applier(stream: StreamConfig, worker: Worker) -> None:
@@ -115,6 +117,7 @@ class Applier:
         self._saved_us = now_us()
         self._batch_rows = stream.apply.batch_rows
         self._tell_at = time.monotonic() + _TELL_S
+        self._look_at = 0.0
         self._spent: dict[str, float] = {}
         self._skip_gtid = ""
         self._report_start()
@@ -127,6 +130,7 @@ class Applier:
             self._clocks.look()
             self._retention.look()
             self._tell_limit()
+            self._look_for_missing()
             if self._held_by(self._control.poll()):
                 continue
             began = time.monotonic()
@@ -166,6 +170,14 @@ class Applier:
         else:
             note = f"streaming, limited by its own processor time (waited {database} % for the database, {kafka} % for Kafka)"
         self._reporter.set_state(State.STREAMING, note)
+
+    def _look_for_missing(self) -> None:
+        """What a policy leaves out because the target has no place for it may be there by now."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_S
+            if self._plans.lacks:
+                self._plans.forget()
 
     def _poll_ms(self) -> int:
         """How long to wait for records: not at all while a batch is open and could be written now."""
@@ -213,7 +225,7 @@ class Applier:
             self._flush()
             batch = self._batch
         try:
-            batch.planner.add(self._plans.of(txn.table_maps), txn.events)
+            plan_transaction(batch.planner, self._plans.of(txn.table_maps), txn)
         except ReplicatorError as error:
             self._flush_before()
             error.add_place(f"GTID {txn.gtid}, sequence {txn.sequence}")
@@ -230,7 +242,7 @@ class Applier:
         batch = self._batch
         batch.planner = Planner()
         for txn in batch.txns:
-            batch.planner.add(self._plans.of(txn.table_maps), txn.events)
+            plan_transaction(batch.planner, self._plans.of(txn.table_maps), txn)
         self._flush()
         self._pipeline.drain()
 

@@ -8,31 +8,25 @@ visible.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import ApplyError, ConflictHalt, ReplicatorError
-from ..model import qualified
-from ..row.tablemap import parse_table_map
-from ..row.types import TableMap
 from ..stream.reader import Txn
 from .batch import ANYTHING, Expect, Planner, Statement, StatementLimits
 from .bulk import Bulk
 from .checkpoint import Checkpoint, Fence
 from .footprint import Footprint
 from .known import NotPlain
-from .plan import TablePlan, make_plan
+from .plans import Plans, plan_transaction
 from .session import Outcome, ServerError, Session
-from .target import Targets
 
 if TYPE_CHECKING:
-    from ..config import StreamConfig
     from ..context import Reporter
     from .resolve import Resolver
 
-__all__ = ["Batch", "Plans", "RetryBatch", "Writer"]
+__all__ = ["Batch", "RetryBatch", "Writer"]
 
 _PACKET_BYTES = 4 << 20
 _TRY_AGAIN = frozenset({1205, 1213, 1020, 3101, 3572})
@@ -88,91 +82,6 @@ class Batch:
         return self.footprint.meets(other.footprint)
 
 
-class Plans:
-    """Plans by table map; shared by all writers of an applier."""
-
-    def __init__(self, stream: StreamConfig, targets: Targets) -> None:
-        self._stream = stream
-        self.targets = targets
-        self.flavor = ""
-        """Of the origin's server; set before the first transaction."""
-        self._plans: dict[bytes, TablePlan | None] = {}
-        self._version = -1
-        self._lock = threading.Lock()
-        self._detect = stream.apply.detect or stream.pair.detect
-        self._last = PlansByIndex(self, (), -1)
-
-    def of(self, table_maps: Sequence[bytes]) -> PlansByIndex:
-        """The plans by table map index, each made when it is asked for: a record may name tables that its DDL creates first."""
-        last = self._last
-        if last.table_maps is not table_maps or last.version != self.targets.version:
-            last = self._last = PlansByIndex(self, table_maps, self.targets.version)
-        return last
-
-    def get(self, body: bytes) -> TablePlan | None:
-        """The plan of one table map; raises ApplyError where the target has no such table or column."""
-        with self._lock:
-            if self._version != self.targets.version:
-                self._plans.clear()
-                self._version = self.targets.version
-            if body not in self._plans:
-                self._plans[body] = self._make(body)
-            return self._plans[body]
-
-    def forget(self) -> None:
-        """The target's tables may have changed: ask again."""
-        with self._lock:
-            self.targets.forget()
-
-    def target_name(self, schema: str, table: str) -> tuple[str, str]:
-        """What an origin's table is called at the target."""
-        return self._stream.mapping.target_table(schema, table)
-
-    def target_schema(self, schema: str) -> str:
-        """What an origin's database is called at the target."""
-        return self._stream.mapping.target_schema(schema) if schema else ""
-
-    def _make(self, body: bytes) -> TablePlan | None:
-        table_map = parse_table_map(body, self.flavor)
-        schema, name = self.target_name(table_map.schema, table_map.table)
-        target = self.targets.find(schema, name)
-        if target is None:
-            raise ApplyError(
-                f"target_table_missing: the target has no table {qualified(schema, name)}",
-                where=f"site {self._stream.target.name}",
-                remedy="create the table at the target as it is at the origin (or exclude it from the pair), then "
-                "`replicator resume`",
-            )
-        if target.triggers:
-            raise ApplyError(
-                f"the target's table {target.quoted} has triggers that would act twice: {', '.join(target.triggers)}",
-                where=f"site {self._stream.target.name}",
-                remedy="their effects arrive by themselves: drop them at the target, or guard them (docs/DDL.md); then "
-                "`replicator resume`",
-            )
-        return make_plan(body, self.flavor, target, full=self._full(table_map))
-
-    def _full(self, table_map: TableMap) -> bool:
-        if self._detect is not None:
-            return self._detect == "full"
-        if self._stream.pair.mode == "bidirectional":
-            return True
-        return bool(self._stream.policies.needs_full((table_map.schema, table_map.table)))
-
-
-class PlansByIndex(dict[int, "TablePlan | None"]):
-    """The plans of one run of table maps, filled when asked for."""
-
-    def __init__(self, plans: Plans, table_maps: Sequence[bytes], version: int) -> None:
-        self._plans = plans
-        self.table_maps = table_maps
-        self.version = version
-
-    def __missing__(self, index: int) -> TablePlan | None:
-        plan = self[index] = self._plans.get(self.table_maps[index])
-        return plan
-
-
 class Writer:
     """One slot: a session in a transaction, between ``execute`` and ``commit`` or ``rollback``."""
 
@@ -208,6 +117,7 @@ class Writer:
             self._run([*self._opening(batch.checkpoint), *([] if held else batch.statements)])
             if not held:
                 self._verify(batch.planner, batch.txns)
+                self._tell_left_out(batch.planner)
         except (_Mismatch, ServerError) as error:
             self._judge(error)
             disrupt()
@@ -262,6 +172,7 @@ class Writer:
         try:
             self._check(sent, self.session.receive())
             self._verify(planner, [txn])
+            self._tell_left_out(planner)
         except (_Mismatch, ServerError) as error:
             self._mend_part(txn, error)
 
@@ -313,10 +224,14 @@ class Writer:
             self.rollback()
             raise RetryBatch("a row came and went at the target while its absence was being settled", where=f"slot {self.slot}")
 
+    def _tell_left_out(self, planner: Planner) -> None:
+        for record, table in planner.left_out:
+            self._resolver.count(record, table)
+
     def _plan(self, txns: Sequence[Txn]) -> Planner:
         planner = Planner()
         for txn in txns:
-            planner.add(self._plans.of(txn.table_maps), txn.events)
+            plan_transaction(planner, self._plans.of(txn.table_maps), txn)
         return planner
 
     def _resolve_all(self, txns: list[Txn]) -> bool:
@@ -334,7 +249,7 @@ class Writer:
             self._run_sql(b"ROLLBACK TO SAVEPOINT k")
             return False
         for record, shape in bulk.records:
-            self._resolver.count(record, shape)
+            self._resolver.count(record, shape.name)
         return True
 
     def _split(self, txns: list[Txn]) -> None:
@@ -350,6 +265,7 @@ class Writer:
             try:
                 self._run([Statement(b"SAVEPOINT " + name, ANYTHING), *planner.statements(self.limits)])
                 self._verify(planner, half)
+                self._tell_left_out(planner)
             except (_Mismatch, ServerError) as error:
                 self._judge(error)
                 self._run_sql(b"ROLLBACK TO SAVEPOINT " + name + b";SET foreign_key_checks=1")

@@ -229,6 +229,55 @@ def test_many_conflicts_are_settled_at_once(pairs: Pairs, flavor: str) -> None:
     assert applier["counters"].get("fallbacks_by_row", 0) == 0
 
 
+def test_what_has_no_place_is_left_out_and_recorded_whole(pairs: Pairs, flavor: str) -> None:
+    """A missing table, a missing column: each change is recorded with all of its values, until the target has them."""
+    lenient = {"target_table_missing": "skip_if_missing", "target_column_missing": "skip_if_missing"}
+    pair = start(pairs, flavor, {"default": lenient}, ["gone", "narrow", "t"])
+    name = pair.name
+    execute(pair.target, f"DROP TABLE {name}.gone", f"ALTER TABLE {name}.narrow DROP COLUMN n")
+    pair.restart("west")
+    execute(
+        pair.origin,
+        f"UPDATE {name}.gone SET a='x' WHERE id=1",
+        f"DELETE FROM {name}.gone WHERE id=2",
+        f"UPDATE {name}.narrow SET a='x', n=7 WHERE id=1",
+        f"UPDATE {name}.t SET a='x' WHERE id=1",
+    )
+    pair.settle()
+    assert execute(pair.target, f"SELECT a FROM {name}.narrow WHERE id=1") == [("x",)]
+    assert execute(pair.target, f"SELECT a FROM {name}.t WHERE id=1") == [("x",)]
+    first, second = recorded(pair, "gone")
+    assert [(e["conflict"], e["decision"], e["row_key"]) for e in (first, second)] == [
+        ("target_table_missing", "skip", "[1]"),
+        ("target_table_missing", "skip", "[2]"),
+    ]
+    assert json.loads(first["after_image"]) == {"id": 1, "a": "x", "n": 50, "u": 1}
+    (narrow,) = recorded(pair, "narrow")
+    assert (narrow["conflict"], json.loads(narrow["after_image"])["n"]) == ("target_column_missing", 7)
+    assert 'type="target_table_missing"' in pair.get("west", "/metrics")[1]
+    # A conflict beside it in the same batch leaves neither out twice nor unrecorded.
+    execute(pair.target, f"UPDATE {name}.t SET u=3 WHERE id=3", f"DELETE FROM {name}.t WHERE id=4")
+    execute(pair.origin, f"UPDATE {name}.gone SET a='y' WHERE id=1", f"DELETE FROM {name}.t WHERE id=4")
+    error = pair.wait_stopped("west", "applier")
+    assert "delete_missing" in error["what"]
+    assert len(recorded(pair, "gone")) == 2, "what was rolled back is not recorded"
+    execute(pair.target, f"INSERT INTO {name}.t SELECT 4, 'a', 50, 4")
+    assert pair.command("resume", "--pair", name).returncode == 0
+    pair.settle()
+    assert len(recorded(pair, "gone")) == 3
+    # The table comes back: within seconds its changes are written again, without a restart.
+    columns = "id INT PRIMARY KEY, a VARCHAR(20) NOT NULL, n INT NOT NULL, u INT NULL, UNIQUE KEY (u)"
+    execute(pair.target, f"CREATE TABLE {name}.gone ({columns})")
+    for number in range(100, 200):
+        execute(pair.origin, f"INSERT INTO {name}.gone VALUES ({number}, 'z', 0, NULL)")
+        pair.settle()
+        if execute(pair.target, f"SELECT COUNT(*) FROM {name}.gone")[0][0]:
+            break
+    written = execute(pair.target, f"SELECT COUNT(*) FROM {name}.gone")[0][0]
+    assert written == 1
+    assert len(recorded(pair, "gone")) + written == 3 + number - 99
+
+
 def test_rows_too_large_for_the_log(pairs: Pairs, flavor: str) -> None:
     """Their size and hash are recorded, and the decision is carried out whole."""
     pair = pairs(flavor, flavor, options={"conflicts": {"default": {"default": "apply_origin"}}, "detect": "full"})

@@ -16,6 +16,7 @@ from conflict import (
     Decision,
     LocalRow,
     Policies,
+    PolicyError,
     Provenance,
     TableInfo,
     decide,
@@ -350,7 +351,12 @@ def test_structure(conflict: str, action: str) -> None:
 
     assert go({}).action is Action.HALT
     assert go({"default": "apply_origin"}).action is Action.HALT, "a default that makes no sense for it is passed over"
-    assert go({"default": {conflict: "quarantine"}}).action is Action.QUARANTINE
+    if conflict == "foreign_key_missing":
+        assert go({"default": {conflict: "quarantine"}}).action is Action.QUARANTINE
+    else:
+        with pytest.raises(PolicyError, match=conflict):
+            go({"default": {conflict: "quarantine"}})
+        assert go({"default": "quarantine"}).action is Action.HALT
     skipped = go({"default": {conflict: "skip_if_missing"}})
     assert skipped.action is Action(action)
     assert skipped.record is not None and skipped.record.reason == "parent is missing for a change of east: left out"

@@ -50,9 +50,11 @@ def test_the_example_of_the_manual() -> None:
 
 @pytest.mark.parametrize("default", ["quarantine", {"policy": "quarantine"}, {"default": "quarantine"}])
 def test_a_default_for_everything(default: Any) -> None:
-    """A word or one policy in place of the types stands for all of them."""
-    assert set(look_up(parse_policies({"default": default}), "a", "b").values()) == {"quarantine"}
-    assert set(look_up(parse_policies({"tables": {"a.*": default}}), "a", "b").values()) == {"quarantine"}
+    """A word or one policy in place of the types stands for all of them that it makes sense for."""
+    for block in ({"default": default}, {"tables": {"a.*": default}}):
+        found = look_up(parse_policies(block), "a", "b")
+        assert {name for name, policy in found.items() if policy == "halt"} == {"target_table_missing", "target_column_missing"}
+        assert set(found.values()) == {"quarantine", "halt"}
 
 
 @pytest.mark.parametrize(
