@@ -89,6 +89,8 @@ NAMESPACE: dict[str, Any] = {
     "LAST": LAST_DIGITS,
     "LAST_Q": LAST_DIGITS_QUOTED,
     "PART": [[], *([b".%0*d" % (d, n) for n in range(10**d)] for d in range(1, 5))],
+    "SMALL": [b"%d" % n for n in range(256)],
+    "TINY": [b"%d" % n for n in (*range(128), *range(-128, 0))],  # a negative index counts from the end
     "YEAR": _YEARS,
     "YEAR_L": [b"%d" % y for y in _YEARS],
     "YEAR_T": [b"%04d" % y for y in _YEARS],
@@ -145,6 +147,8 @@ def expression(column: Column, mode: Mode, v: str) -> str:
     if kind in _INTEGERS:
         if kind == Type.INT24:
             v = f"fb({v}, 'little', signed={not column.unsigned})"
+        if kind == Type.TINY and mode != "value":
+            return f"{'SMALL' if column.unsigned else 'TINY'}[{v}]"
         return _number(mode, v)
     if kind in (Type.FLOAT, Type.DOUBLE):
         if mode == "literal":
@@ -159,6 +163,8 @@ def expression(column: Column, mode: Mode, v: str) -> str:
     if kind == Type.BIT:
         return _number(mode, f"fb({v})")
     if kind in (Type.ENUM, Type.SET):
+        if column.length == 1 and mode != "value":
+            return f"SMALL[{v}]"
         return _number(mode, f"fb({v}, 'little')" if column.length == 3 else v)
     if kind == Type.DATETIME:
         return _datetime(column, mode, v)
