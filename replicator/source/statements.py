@@ -27,7 +27,10 @@ __all__ = ["Statements"]
 C = StatementClass
 _DROPPED = frozenset({C.USER, C.ADMIN, C.SERVER, C.TEMPORARY})
 _OF_SCHEMA = frozenset({C.ROUTINE, C.EVENT})
-_ROW_FORMAT = "set binlog_format=ROW at the origin, for every session, and load the tables it touched anew"
+_ROW_FORMAT = (
+    "set binlog_format=ROW at the origin, for every session; do at the target what it did, and start the stream anew behind it "
+    "(docs/WHAT-IF.md)"
+)
 
 
 class Statements:

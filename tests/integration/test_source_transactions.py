@@ -106,7 +106,7 @@ def test_statement_format_stops_and_names_the_gtid(server: DatabaseServer, fresh
         read(server, fresh)
     gtid = parse_position(server.flavor, fresh).missing(position(server))
     assert gtid.replace("-", "")[:8] in caught.value.where.replace("-", "")
-    assert "binlog_format=ROW" in caught.value.remedy
+    assert "binlog_format=ROW" in caught.value.remedy and "start the stream anew behind it" in caught.value.remedy
 
 
 def test_commit_times_are_those_of_the_server(server: DatabaseServer, fresh: str) -> None:
