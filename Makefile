@@ -8,7 +8,7 @@
 PY := .venv/bin/python
 FLAVOR ?= mysql
 MINUTES ?= 20
-.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit bench-flat bench-decode chart fuzz soak
+.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit bench-detect bench-flat bench-decode chart fuzz soak
 
 venv: .venv/.ready
 .venv/.ready: pyproject.toml requirements.lock
@@ -62,6 +62,9 @@ bench-decode: venv
 
 chart: venv
 	$(PY) -W ignore -m benchmarks.chart
+
+bench-detect: venv
+	$(PY) -W ignore -m benchmarks.detect
 
 fuzz: venv
 	$(PY) -W ignore -m tests.fuzz --minutes $(MINUTES)
