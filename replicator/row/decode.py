@@ -279,7 +279,8 @@ def _refuse_head(table: str, columns: int, images: int, payload: bytes, at: int)
     raise DecodeError(
         "a row image lacks columns",
         where=f"table {table}",
-        remedy="SET GLOBAL binlog_row_image=FULL at the origin, in every session, and load the table anew",
+        remedy="SET GLOBAL binlog_row_image=FULL at the origin, in every session; do at the target what it did, and start the "
+        "stream anew behind it (docs/WHAT-IF.md)",
     )
 
 
