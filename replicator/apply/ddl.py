@@ -8,6 +8,7 @@ intent also tells this site's own source that the statement came by replication 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -87,13 +88,15 @@ class DdlApplier:
         Raises DdlError where the policy halts or the target refuses it; the position stays before it.
         """
         query = parse_query(payload, self._plans.flavor)
-        statement = classify_with(query.statement, query.syntax(), query.schema)
+        session = self._connect()
+        # The origin's names are read as this server reads them; `check` refuses a pair of sites that differ.
+        syntax = replace(query.syntax(), lower_names=session.lower_names)
+        statement = classify_with(query.statement, syntax, query.schema)
         where = f"GTID {txn.gtid}, sequence {txn.sequence}, {statement.kind or 'statement'}"
         if not self._is_wanted(statement, where):
             self._worker.log.info("statement ignored by policy", gtid=txn.gtid, kind=statement.kind)
             self._worker.reporter.count("statements_ignored")
             return
-        session = self._connect()
         text = self._as_here(statement, session)
         here = classify_with(text, statement.syntax, self._plans.target_schema(query.schema))
         doubt = self._doubt(session, txn, index)

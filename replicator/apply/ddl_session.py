@@ -20,6 +20,7 @@ __all__ = ["DdlSession", "mode_names"]
 
 _FOREIGN_KEYS_OFF = 1 << 26
 _UNIQUE_CHECKS_OFF = 1 << 27
+_MARIADB_EXPLICIT_TIMESTAMPS = 1 << 24
 _UNKNOWN_DATABASE = 1049
 _CONNECTION_ERRORS = frozenset({1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1205, 1213, 1836, 1927, 2006, 2013, 2014})
 
@@ -75,6 +76,7 @@ class DdlSession:
         mariadb = "mariadb" in connection.get_server_info().lower()
         self.flavor = FLAVOR_MARIADB if mariadb else FLAVOR_MYSQL
         self.connection_id = int(connection.thread_id())
+        self.lower_names = bool(int(self.ask("SELECT @@lower_case_table_names", ())[0][0]))
         self.ask("SET @replicator_applying=1", ())
         if mariadb:
             # In no binlog; an ALTER of a system-versioned table that was logged was allowed there.
@@ -147,6 +149,8 @@ class DdlSession:
     def _timestamp_defaults(self, statement: Statement, query: Query, where: str) -> None:
         """Whether `TIMESTAMP` alone means NULL or NOT NULL DEFAULT CURRENT_TIMESTAMP: the latter turns NULLs of rows into now."""
         wanted = query.explicit_defaults_for_timestamp
+        if query.flavor == FLAVOR_MARIADB and (query.flags2 or 0) & _MARIADB_EXPLICIT_TIMESTAMPS:
+            wanted = True  # while its absence may mean a server that does not log it
         if wanted is None or b"timestamp" not in statement.text.lower():
             return
         if self.ask("SELECT @@SESSION.explicit_defaults_for_timestamp", ()) == [(int(wanted),)]:
