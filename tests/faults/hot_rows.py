@@ -15,14 +15,14 @@ from typing import Any
 import pymysql
 
 from dev import DatabaseServer
-from replicator.config import load_config
+from replicator.config import StreamConfig, load_config
 from replicator.row.tablemap import parse_table_map
 from replicator.stream.consumer import RecordConsumer
 from replicator.stream.reader import LargeBegin, LargePart, StreamReader, Txn
 from replicator.stream.wire import QUERY, read_events
 from tests.harness import Pair
 
-__all__ = ["CONFLICTS", "HotRows", "create_tables", "shipped"]
+__all__ = ["CONFLICTS", "HotRows", "carried", "create_tables", "shipped"]
 
 _DELETES_WIN = {"delete_differing": "apply_origin", "update_missing": "skip_if_missing", "delete_missing": "skip_if_missing"}
 
@@ -158,23 +158,31 @@ def shipped(pair: Pair, *, back: bool = False) -> Counter[str]:
     """What lies in a flow's topic: transactions by table, statements as ``query``; a transaction counts once for each."""
     streams = load_config(pair.config()).streams(pair=pair.name)
     (stream,) = [s for s in streams if s.id.origin == ("west" if back else "east")]
+    return carried(stream)
+
+
+def carried(stream: StreamConfig, *, by_site: bool = False) -> Counter[str]:
+    """The same of one stream; with ``by_site`` as ``site:table``, where the site is the one that committed it first."""
     consumer = RecordConsumer(stream)
     consumer.assign(None)
     found: Counter[str] = Counter()
     reader = StreamReader(stream=stream.id.topic)
     large: set[str] = set()
+    site = ""
     end = consumer.end_offset()
     try:
         while consumer.next_offset < end:
             for offset, value in consumer.poll(200):
                 for item in reader.feed(offset, value):
                     if isinstance(item, LargeBegin):
-                        large = set()
+                        large, site = set(), item.site
                     if isinstance(item, Txn | LargePart):
                         kinds = list(read_events(item.events))
                         maps = [parse_table_map(m, reader.flavor).table for m in item.table_maps]
                         names = {"query" if e.type == QUERY else maps[e.table] for e in kinds}
-                        found.update(names - large)
+                        site = item.site if isinstance(item, Txn) else site
+                        prefix = f"{site or stream.id.origin}:" if by_site else ""
+                        found.update([prefix + name for name in names - large])
                         large = large | names if isinstance(item, LargePart) else set()
     finally:
         consumer.close()
