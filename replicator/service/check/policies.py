@@ -1,4 +1,7 @@
-"""Conflict policies against the tables they are for: a `delta` on a text column is found before it is needed."""
+"""Conflict policies against the tables they are for: a `delta` on a text column is found before it is needed.
+
+Also what would never be noticed: policies for tables that are not there, and conflicts that `detect: key` does not see.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from conflict import ColumnInfo, ColumnKind, TableInfo
 
 from ...config import StreamConfig
-from .finding import Finding, error
+from .finding import Finding, error, warning
 from .tables import Column, Table
 
 __all__ = ["check_policies", "table_info"]
@@ -30,10 +33,37 @@ _BINARY = re.compile(r"binary|varbinary|(tiny|medium|long)?blob")
 
 def check_policies(stream: StreamConfig, tables: Iterable[Table]) -> Iterator[Finding]:
     """What of the pair's policies does not fit the origin's tables."""
+    tables = list(tables)
+    yield from _unmatched(stream, tables)
+    yield from _unseen(stream, tables)
     for table in tables:
         for problem in stream.policies.validate(table_info(table)):
             place = ".".join(map(str, ("conflicts", *problem.path)))
             yield error(stream.id.flow, f"{place}: {problem.what}", problem.remedy)
+
+
+def _unmatched(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:
+    if stream.pair.streams:
+        return  # the pattern may be for a table of another stream
+    for policies in stream.policies.tables:
+        if not any(policies.matches((table.schema, table.name)) for table in tables):
+            what = f"conflicts.tables.{policies.pattern}: no table of {stream.origin.name} in this pair has such a name now"
+            yield warning(stream.id.flow, what, "correct the name; if the table is yet to come, nothing")
+
+
+def _unseen(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:
+    chosen = stream.apply.detect or stream.pair.detect
+    if chosen == "key":
+        for table in tables:
+            if stream.policies.needs_full((table.schema, table.name)):
+                what = f"detect: key does not see differing rows, for which {table} has a policy: it will never be asked"
+                yield warning(stream.id.flow, what, "detect: full, or leave `detect` out")
+    elif chosen is None and stream.pair.mode != "bidirectional":
+        by_key = [str(t) for t in tables if not stream.policies.needs_full((t.schema, t.name))]
+        if by_key:
+            some = ", ".join(by_key[:3]) + (f" and {len(by_key) - 3} more" if len(by_key) > 3 else "")
+            what = f"only keys are compared in {some}: a row changed at {stream.target.name} is overwritten unnoticed"
+            yield warning(stream.id.flow, what, "detect: full to notice it, detect: key to say that it is meant")
 
 
 def table_info(table: Table) -> TableInfo:

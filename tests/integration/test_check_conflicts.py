@@ -1,0 +1,67 @@
+"""What `replicator check` says about conflicts before there are any."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from replicator.cli.main import main
+from tests.harness import Pair, Pairs, execute
+
+pytestmark = pytest.mark.servers
+
+
+def warnings(pair: Pair, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What somebody should know."""
+    main(["check", "-c", str(pair.config()), "--json"])
+    findings: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["findings"]
+    return [f"{f['what']} => {f['remedy']}" for f in findings if f["level"] == "warning"]
+
+
+def table(pair: Pair, name: str = "t") -> None:
+    """At both sites, with numbers that the server gives."""
+    for server in pair.servers.values():
+        execute(server, f"CREATE TABLE `{pair.schemas[0]}`.{name} (id INT PRIMARY KEY AUTO_INCREMENT, n INT NOT NULL)")
+
+
+def test_equal_auto_increment_offsets_are_found(pairs: Pairs, flavor: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two sites that count alike give the same numbers; with offsets of their own they don't."""
+    pair = pairs(flavor, flavor, mode="bidirectional")
+    table(pair)
+    assert [w for w in warnings(pair, capsys) if f"same AUTO_INCREMENT numbers in {pair.name}.t" in w]
+    try:
+        for offset, server in enumerate(pair.servers.values(), 1):
+            execute(server, "SET GLOBAL auto_increment_increment=2", f"SET GLOBAL auto_increment_offset={offset}")
+        assert not [w for w in warnings(pair, capsys) if "AUTO_INCREMENT" in w]
+        execute(pair.target, "SET GLOBAL auto_increment_offset=1")
+        assert [w for w in warnings(pair, capsys) if "auto_increment_offset=1 at one and 2 at the other" in w]
+    finally:
+        for server in pair.servers.values():
+            execute(server, "SET GLOBAL auto_increment_increment=1", "SET GLOBAL auto_increment_offset=1")
+
+
+def test_what_detection_by_key_does_not_see_is_said(pairs: Pairs, flavor: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By default for a one-way pair; a policy for differing rows compares them, unless `detect: key` keeps it quiet."""
+    quiet = pairs(flavor, flavor)
+    table(quiet)
+    assert [w for w in warnings(quiet, capsys) if f"only keys are compared in {quiet.name}.t" in w and "detect: full" in w]
+    policy = {"tables": {"*.t": {"update_differing": "keep_target"}}}
+    compared = pairs(flavor, flavor, options={"conflicts": policy})
+    table(compared)
+    assert not [w for w in warnings(compared, capsys) if "only keys" in w or "detect" in w]
+    never = pairs(flavor, flavor, options={"conflicts": policy, "detect": "key"})
+    table(never)
+    assert [w for w in warnings(never, capsys) if "will never be asked" in w]
+    meant = pairs(flavor, flavor, options={"detect": "key"})
+    table(meant)
+    assert not [w for w in warnings(meant, capsys) if "detect" in w]
+
+
+def test_a_policy_for_a_missing_table_is_said(pairs: Pairs, flavor: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that no table has is most often mistyped."""
+    pair = pairs(flavor, flavor, options={"conflicts": {"tables": {"*.t": "keep_target", "shop.usr": "keep_target"}}})
+    table(pair)
+    said = [w for w in warnings(pair, capsys) if "conflicts.tables." in w]
+    assert len(said) == 1 and "conflicts.tables.shop.usr: no table" in said[0]
