@@ -120,6 +120,7 @@ class DatabaseServer:
             run(["cp", "-a", str(self._distribution.template), str(data)], "copy the prepared data folder")
             # Each server must generate its own server_uuid.
             (data / "auto.cnf").unlink(missing_ok=True)
+        (self.dir / "tmp").mkdir(exist_ok=True)
         defaults_file = self.dir / "my.cnf"
         defaults_file.write_text(self._render())
         self._remember()
@@ -179,6 +180,8 @@ class DatabaseServer:
         options: dict[str, str | None] = {
             **self._distribution.options,
             "datadir": str(self.dir / "data"),
+            # Its own: a MariaDB that starts deletes all temporary tables of its tmpdir, and a query of another one crashes.
+            "tmpdir": str(self.dir / "tmp"),
             "port": str(self.port),
             "socket": str(self.socket),
             "pid_file": str(self.dir / "server.pid"),
