@@ -319,9 +319,9 @@ def _changes(plan: TablePlan, kind: int, payload: bytes) -> Iterator[tuple[RowCh
 
 
 def _key(shape: Shape, register: Register) -> Key:
-    ordinals, values = register
+    ordinals, _ = register
     names = shape.info.columns
-    return (shape.name, tuple([names[i].name.lower() for i in ordinals]), values)
+    return (shape.name, tuple([names[i].name.lower() for i in ordinals]), shape.folded(register))
 
 
 def _holds(row: Row, register: Register) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from conflict.stamps import Register
@@ -10,9 +10,11 @@ from conflict.table import ColumnInfo, ColumnKind, TableInfo
 from conflict.types import Change as RowChange
 from conflict.types import Row, key_of
 
+from ..row.charsets import charset_name
 from ..row.convert import key_literal, literal_of_value, text_of_value, value_of_text
 from ..row.types import Column, Type
 from .batch import Change
+from .collate import fold_of
 from .plan import Image, TablePlan, quote
 
 __all__ = ["Shape", "shape_of"]
@@ -52,6 +54,7 @@ class Shape:
             self._key or tuple(range(len(self._columns))),
             tuple(uniques),
         )
+        self._folds = [_fold_of(plan, column) for column in self._columns]
         self.key_names = "key (" + ", ".join([self._columns[i].name for i in self._key]) + ")" if self._key else "no key"
 
     def register(self, ordinals: Sequence[int], row: Row) -> Register:
@@ -62,6 +65,14 @@ class Shape:
     def places(self, ordinals: Sequence[int]) -> tuple[int, ...]:
         """Where columns, by their ordinals in the table map, are in a row of values."""
         return tuple([self._place[i] for i in ordinals])
+
+    def folded(self, register: Register) -> Row:
+        """A key's values so that spellings which the target's collation takes for one key are one."""
+        places, values = register
+        folds = [self._folds[at] for at in places]
+        if not any(folds):
+            return values
+        return tuple([fold(v) if fold and isinstance(v, bytes) else v for fold, v in zip(folds, values, strict=True)])
 
     def values(self, texts: Image | None) -> Row | None:
         """The values of a text image of the table map."""
@@ -112,6 +123,14 @@ class Shape:
 def shape_of(plan: TablePlan) -> Shape:
     """The shape of a plan, made once."""
     return Shape(plan)
+
+
+def _fold_of(plan: TablePlan, column: Column) -> Callable[[bytes], object] | None:
+    there = plan.target.column(column.name)
+    charset = charset_name(column.charset) if column.charset != _BINARY_CHARSET else None
+    if column.type not in _TEXTS or there is None or not there.collation or charset is None:
+        return None
+    return fold_of(charset, there.collation)
 
 
 def _column_info(column: Column) -> ColumnInfo:

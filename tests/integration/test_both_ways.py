@@ -107,6 +107,41 @@ def test_commit_times_settle_without_a_column(pairs: Pairs, flavor: str) -> None
     assert counter(pair, "east", "fallbacks") + counter(pair, "west", "fallbacks") > 0
 
 
+def test_two_spellings_of_one_key_are_one_row(pairs: Pairs, flavor: str) -> None:
+    """Both sites insert what their collation takes for the same key: the later one stays at both, and not each the other's."""
+    pair = both_ways(pairs, flavor, conflicts={**CONFLICTS, "default": "latest_timestamp"})
+    columns = "k VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY, v INT"
+    execute(pair.origin, f"CREATE TABLE {pair.name}.spelt ({columns})")
+    pair.start()
+    settle(pair)
+    pair.stop()
+    names = ["one", "two", "drei", "élan"]
+    execute(pair.origin, *[f"INSERT INTO {pair.name}.spelt VALUES ('{name}', 1)" for name in names])
+    execute(pair.target, *[f"INSERT INTO {pair.name}.spelt VALUES ('{name.upper()}', 2)" for name in names])
+    pair.start()
+    settle(pair)
+    assert pair.differences() == []
+    assert len(execute(pair.target, f"SELECT * FROM {pair.name}.spelt")) == len(names)
+
+
+def test_a_commit_in_the_future_is_not_compared(pairs: Pairs, flavor: str) -> None:
+    """An origin whose clock is ahead would win everything: the flow halts before the change, and says by how much."""
+    pair = both_ways(pairs, flavor, conflicts={**CONFLICTS, "clock_offset_ms_max": 5000})
+    create_tables(pair.origin, pair.name, 3, ["note"])
+    pair.start()
+    settle(pair)
+    pair.stop("west")
+    ahead = "timestamp=UNIX_TIMESTAMP()+3600"
+    if flavor == "mysql":
+        ahead = "original_commit_timestamp=(UNIX_TIMESTAMP()+3600)*1000000"
+    execute(pair.origin, f"SET SESSION {ahead}", f"UPDATE {pair.name}.note SET text='east' WHERE id=1")
+    execute(pair.target, f"UPDATE {pair.name}.note SET text='west' WHERE id=1")
+    pair.start("west", ready=False)
+    error = pair.wait_stopped("west", "applier")
+    assert "in the target's future, more than clock_offset_ms_max" in error["what"]
+    assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=1") == [("west",)]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_four_writers_a_side_for_a_minute(pairs: Pairs, flavor: str) -> None:

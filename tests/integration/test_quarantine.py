@@ -146,3 +146,27 @@ def test_a_missing_parent_is_held_until_it_is_there(pairs: Pairs, flavor: str) -
     execute(pair.target, f"INSERT INTO {pair.name}.t VALUES (2, 'b')")
     assert decide(pair, "retry", one["id"]).returncode == 0
     assert pair.differences() == []
+
+
+def test_old_records_go_and_held_changes_stay(pairs: Pairs, flavor: str) -> None:
+    """Beyond ``log_days`` the conflict log and what was released are deleted; what is held never is, nor what is younger."""
+    pair = start(pairs, flavor, {**HOLD, "log_days": 2})
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='mine'")
+    for number in (1, 2, 3):
+        execute(pair.origin, f"UPDATE {pair.name}.t SET v='x' WHERE id={number}")
+    pair.settle()
+    first, second, _ = held(pair)
+    for change in (first, second):
+        assert decide(pair, "discard", change["id"]).returncode == 0
+    old, flow = "time_us=time_us-3*86400000000", f"flow='{pair.flow}'"
+    execute(
+        pair.target,
+        f"UPDATE replicator.quarantine SET {old} WHERE {flow} AND row_key<>'[2]'",
+        f"UPDATE replicator.conflict_log SET {old} WHERE {flow} AND row_key<>'[2]'",
+    )
+    pair.restart("west")
+    keys = f"SELECT row_key FROM replicator.{{}} WHERE {flow} ORDER BY row_key"
+    pair.until(lambda: execute(pair.target, keys.format("conflict_log")) == [("[2]",)], 30, "old entries to go")
+    pair.until(lambda: len(execute(pair.target, keys.format("quarantine"))) == 2, 30, "the released change to go")
+    assert execute(pair.target, keys.format("quarantine")) == [("[2]",), ("[3]",)]
+    assert [h["key"] for h in held(pair)] == ["[3]"]

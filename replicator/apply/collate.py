@@ -1,0 +1,61 @@
+"""Which spellings of a text key are one key to the server, so that one memory is kept of it. Pure.
+
+By the collation's name: whether trailing spaces, case, and accents on Latin letters count. Different keys are never taken for
+one; what only some collations take for equal beyond that (``ß`` and ``ss``) stays two.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Callable
+
+__all__ = ["fold_of"]
+
+_CODECS = {"utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "latin1": "cp1252", "ucs2": "utf-16-be", "utf16": "utf-16-be"}
+_CODECS |= {"utf32": "utf-32-be", "utf16le": "utf-16-le", "gb18030": "gb18030", "gbk": "gbk", "sjis": "shift_jis"}
+
+_ANY_ACCENT = re.compile(r"(utf8(mb[34])?|ucs2|utf16(le)?|utf32)_(general|unicode(_520)?|0900_ai|uca1400_ai)(_nopad)?_ci$")
+"""Those without the rules of some language, in which an accented letter may be one of its own."""
+
+
+def fold_of(charset: str, collation: str) -> Callable[[bytes], object]:
+    """The function that gives equal spellings of a text in ``charset`` the same form, by the target's collation."""
+    name = collation.lower()
+    padded = "0900" not in name and "nopad" not in name
+    binary = name.endswith("_bin")
+    any_case = re.search(r"_ci(_|$)", name) is not None
+    any_accent = _ANY_ACCENT.match(name) is not None
+    try:
+        codec = codecs.lookup(_CODECS.get(charset, charset)).name
+    except LookupError:
+        codec = "latin-1"  # its bytes, one by one
+
+    def fold(value: bytes) -> object:
+        try:
+            text = value.decode(codec)
+        except UnicodeDecodeError:
+            return value
+        if padded:
+            text = text.rstrip(" ")
+        if binary:
+            return text
+        if text.isascii():
+            return text.upper() if any_case else text
+        if any_accent:
+            text = "".join([_plain(c) for c in unicodedata.normalize("NFC", text)])
+        return "".join([_upper(c) for c in text]) if any_case else text
+
+    return fold
+
+
+def _plain(letter: str) -> str:
+    """A Latin letter without its accents."""
+    parts = unicodedata.normalize("NFD", letter)
+    return parts[0] if parts[0].isascii() and all(unicodedata.combining(c) for c in parts[1:]) else letter
+
+
+def _upper(letter: str) -> str:
+    upper = letter.upper()
+    return upper if len(upper) == 1 else letter
