@@ -50,6 +50,8 @@ class Bulk:
         for _, change in changes:
             self._table(change).want(change)
         selects = [(known, sql) for known in self.tables.values() for sql in known.selects()]
+        if sum(len(sql) + 1 for _, sql in selects) > self.packet_bytes:
+            raise NotPlain
         outcomes = session.run(b";".join([sql for _, sql in selects])) if selects else []
         for (known, _), outcome in zip(selects, outcomes, strict=True):
             known.learn([known.shape.values_of_row(text_row(packet)) for packet in outcome.rows or []])

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OPERATIONS", "Journal", "row_json", "row_key", "sql_text"]
 
-_VALUE_BYTES_MAX = 64 << 10
+_VALUE_BYTES_MAX = (64 << 10, 1 << 10, 64)
+"""How large a value is still written out: the first with which its row fits."""
+_ROW_CHARS_MAX = 1 << 20
 _KEY_CHARS_MAX = 700
 OPERATIONS = ("insert", "update", "delete")
 _COLUMNS = (
@@ -126,10 +128,15 @@ def row_key(shape: Named, row: Row) -> str:
 
 
 def row_json(shape: Named, row: Row | None) -> str | None:
-    """A row as a JSON object; bytes that are no text as ``{"hex": …}``, what is too large as its size and hash."""
+    """A row as a JSON object; bytes that are no text as ``{"hex": …}``, what is too large as size and hash."""
     if row is None:
         return None
-    return json.dumps(dict(zip(shape.column_names, [_plain(v) for v in row], strict=True)), ensure_ascii=False)
+    text = ""
+    for limit in _VALUE_BYTES_MAX:
+        text = json.dumps(dict(zip(shape.column_names, [_plain(v, limit) for v in row], strict=True)), ensure_ascii=False)
+        if len(text) <= _ROW_CHARS_MAX:
+            break
+    return text
 
 
 def sql_text(value: object) -> str:
@@ -142,10 +149,10 @@ def sql_text(value: object) -> str:
     return "_utf8mb4 x'" + text.hex() + "'" if text else "''"
 
 
-def _plain(value: object) -> object:
+def _plain(value: object, limit: int = 64 << 10) -> object:
     if not isinstance(value, bytes):
         return value
-    if len(value) > _VALUE_BYTES_MAX:
+    if len(value) > limit:
         return {"bytes": len(value), "sha256": hashlib.sha256(value).hexdigest()}
     try:
         return value.decode()

@@ -72,6 +72,7 @@ class Session:
                 self._sock.setsockopt(socket.IPPROTO_TCP, option, value)
         self._held = bytearray()
         self._at = 0
+        self.max_packet = 0
         self.server_version = str(connection.get_server_info())
         self.mariadb = "mariadb" in self.server_version.lower()
         self.connection_id = int(connection.thread_id())
@@ -108,8 +109,18 @@ class Session:
         return self.receive()
 
     def send(self, sql: bytes) -> None:
-        """Send without waiting; ``receive`` must follow before anything else."""
+        """Send without waiting; ``receive`` must follow before anything else.
+
+        Raises ApplyError where the server would not take it: it would only close the connection, each time anew.
+        """
         body = _COM_QUERY + sql
+        if self.max_packet and len(body) > self.max_packet:
+            raise ApplyError(
+                f"{len(sql)} bytes are to be written at once, and the target takes {self.max_packet}",
+                where=self._where,
+                remedy="raise max_allowed_packet at the target (a held change takes more than twice its row's images), "
+                "then `replicator resume`",
+            )
         parts, sequence = [], 0
         for at in range(0, len(body) + 1, _MAX_PACKET):
             piece = body[at : at + _MAX_PACKET]

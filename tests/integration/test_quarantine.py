@@ -132,6 +132,32 @@ def test_a_full_quarantine_stops_the_flow_and_loses_nothing(pairs: Pairs, flavor
     assert rows(pair)[1] == "x"
 
 
+def test_a_change_too_large_to_be_held_stops_the_flow_and_loses_nothing(pairs: Pairs, flavor: str) -> None:
+    """The server's limit is named; once it is raised, `resume` holds the very change."""
+    pair = pairs(flavor, flavor, options={"conflicts": HOLD, "detect": "full"})
+    limit = execute(pair.target, "SELECT @@global.max_allowed_packet")[0][0]
+    execute(pair.origin, f"CREATE TABLE {pair.name}.big (id INT PRIMARY KEY, b LONGBLOB)")
+    execute(pair.origin, f"INSERT INTO {pair.name}.big VALUES (1, REPEAT('a', 1500000))")
+    try:
+        execute(pair.target, "SET GLOBAL max_allowed_packet=4194304")
+        pair.start()
+        pair.settle()
+        execute(pair.target, f"UPDATE {pair.name}.big SET b='mine'")
+        execute(pair.origin, f"UPDATE {pair.name}.big SET b=REPEAT('c', 1500000)")
+        error = pair.wait_stopped("west", "applier")
+        assert "bytes are to be written at once" in error["what"] and "max_allowed_packet" in error["remedy"]
+        assert held(pair) == []
+    finally:
+        execute(pair.target, f"SET GLOBAL max_allowed_packet={limit}")
+    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    pair.settle()
+    (one,) = held(pair)
+    assert json.loads(one["after"])["b"]["bytes"] == 1_500_000
+    execute(pair.target, f"UPDATE {pair.name}.big SET b=REPEAT('a', 1500000)")
+    assert decide(pair, "retry", one["id"]).returncode == 0
+    assert pair.differences() == []
+
+
 def test_a_missing_parent_is_held_until_it_is_there(pairs: Pairs, flavor: str) -> None:
     """A child whose parent the target lacks waits; the parent comes, the retry writes the child."""
     pair = start(pairs, flavor, HOLD)
