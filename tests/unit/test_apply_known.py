@@ -4,39 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from replicator.apply.batch import Change, kind_of
 from replicator.apply.known import KnownRows, NotPlain
-from replicator.apply.plan import TablePlan, make_plan
-from replicator.apply.target import ForeignKey, TargetColumn, TargetTable
-
-_LONG, _VARCHAR = 3, 15
-
-
-def plan(key: int = _LONG, *, children: tuple[ForeignKey, ...] = (), unique: tuple[str, ...] = ("u",)) -> TablePlan:
-    """Of a table ``t (k, u, v)`` with the primary key ``k`` and the unique key ``u``."""
-    kinds = (key, _LONG, _LONG)
-    types = bytes(kinds)
-    meta = b"".join([b"\x78\x00" for kind in kinds if kind == _VARCHAR])
-    names = b"".join([bytes([1]) + name for name in (b"k", b"u", b"v")])
-    extras = bytes([4, len(names)]) + names + bytes([1, 1, 0]) + bytes([2, 1, 45]) + bytes([8, 1, 0])
-    body = b"\x01d\x00\x01t\x00" + bytes([len(types)]) + types + bytes([len(meta)]) + meta + b"\x06" + extras
-    kind, charset = ("varchar(30)", "utf8mb4") if key == _VARCHAR else ("int", "")
-    columns = (
-        TargetColumn("k", kind, False, False, False, charset and "utf8mb4_general_ci", charset),
-        TargetColumn("u", "int", False, True, True, "", ""),
-        TargetColumn("v", "int", False, True, True, "", ""),
-    )
-    target = TargetTable("d", "t", columns, ("k",), (unique,) if unique else (), False, (), (), children)
-    return make_plan(body, "mysql", target, full=True)
-
-
-def change(of: TablePlan, before: tuple[bytes | None, ...] | None, after: tuple[bytes | None, ...] | None) -> Change:
-    """Given as texts."""
-
-    def literals(texts: tuple[bytes | None, ...] | None) -> tuple[bytes, ...] | None:
-        return None if texts is None else tuple([b"NULL" if t is None else b"'%b'" % t for t in texts])
-
-    return Change(of, kind_of(before, after), literals(before), literals(after), before, after)
+from replicator.apply.target import ForeignKey
+from tests.unit.plan_samples import change, plan
 
 
 def test_a_row_is_found_by_each_of_its_keys_and_follows_what_is_decided() -> None:
@@ -67,11 +37,11 @@ def test_a_key_that_was_not_read_is_not_taken_for_missing() -> None:
 @pytest.mark.parametrize("found", [b"A", b"a "])
 def test_two_spellings_of_a_text_key_are_left_to_the_server(found: bytes) -> None:
     """Also where one comes with a row that was found."""
-    known = KnownRows(plan(_VARCHAR))
+    known = KnownRows(plan(text_key=True))
     known.want(change(known.plan, None, (b"a", b"5", b"0")))
     with pytest.raises(NotPlain):
         known.learn([(found, 5, 0)])
-    known = KnownRows(plan(_VARCHAR))
+    known = KnownRows(plan(text_key=True))
     known.want(change(known.plan, None, (b"a", b"5", b"0")))
     with pytest.raises(NotPlain):
         known.want(change(known.plan, None, (found, b"6", b"0")))
@@ -79,7 +49,7 @@ def test_two_spellings_of_a_text_key_are_left_to_the_server(found: bytes) -> Non
 
 def test_a_text_beyond_ascii_is_left_to_the_server() -> None:
     """Whether it equals another only its collation says."""
-    known = KnownRows(plan(_VARCHAR))
+    known = KnownRows(plan(text_key=True))
     with pytest.raises(NotPlain):
         known.want(change(known.plan, None, ("ä".encode(), b"5", b"0")))
 

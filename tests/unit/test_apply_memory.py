@@ -1,0 +1,89 @@
+"""What is remembered of local changes: of each key the last one, until the origin has seen it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from conflict.stamps import Register
+from conflict.types import Provenance
+from replicator.apply import local
+from replicator.apply.local import LocalChanges, OpenMemory
+from replicator.apply.shape import Shape, shape_of
+from tests.unit.plan_samples import plan
+
+SESSION: Any = None
+
+
+class Remembered(LocalChanges):
+    """A memory that is always complete, filled by the test."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._entries = {}
+        self._seen = 0
+        self._forget_from = 0
+        self.asked = 0
+
+    def cover(self, session: Any) -> None:
+        """Nothing is on its way."""
+        self.asked += 1
+
+    remembers = staticmethod(lambda *_, **__: True)  # type: ignore[assignment]
+
+    def changed(self, shape: Shape, register: Register, sequence: int, deleted: Any = None) -> None:
+        """A local transaction wrote there."""
+        entry = local._Entry(Provenance("west", 1000 + sequence, f"g:{sequence}", sequence), deleted)
+        self._entries[local._key(shape, register)] = entry
+
+
+@pytest.fixture
+def shape() -> Shape:
+    """Of a table with an integer key."""
+    return shape_of(plan())
+
+
+def test_a_row_that_comes_and_goes_while_its_absence_is_settled_is_noticed(shape: Shape) -> None:
+    """What is not there cannot be locked: its memory is asked again before the commit."""
+    known = Remembered()
+    memory = OpenMemory(known)
+    key = shape.register((0,), (7, None, None))
+    assert memory.still_holds(SESSION) and known.asked == 0, "nothing was missing"
+    memory.row((7, 1, 1), shape, key, 0)
+    assert memory.still_holds(SESSION) and known.asked == 0, "it was locked"
+    assert memory.row(None, shape, key, 0).unseen is False
+    assert memory.still_holds(SESSION)
+    known.changed(shape, key, 5, deleted=(7, 1, 1))
+    assert not memory.still_holds(SESSION)
+    memory.rolled_back()
+    assert memory.row(None, shape, key, 0).deleted == (7, 1, 1)
+    assert memory.still_holds(SESSION), "now it is known"
+
+
+def test_a_tombstone_lives_until_the_origin_has_seen_it(shape: Shape) -> None:
+    """A deleted row is remembered as long as a change made without knowledge of the delete may come, and no longer."""
+    known = Remembered()
+    memory = OpenMemory(known)
+    keys = [shape.register((0,), (i, None, None)) for i in (1, 2)]
+    for sequence, key in enumerate(keys, 1):
+        known.changed(shape, key, sequence, deleted=(sequence, None, 0))
+    known.forget(1)
+    assert memory.row(None, shape, keys[0], 1).tombstone is False
+    assert memory.row(None, shape, keys[1], 1).deleted == (2, None, 0)
+    assert len(known._entries) == 1
+    known.forget(2)
+    assert memory.row(None, shape, keys[1], 2).tombstone is False
+    # While there are few, what the origin has seen is only passed over.
+    assert len(known._entries) == 1
+
+
+def test_two_spellings_of_a_key_are_one() -> None:
+    """As far as the target's collation says so."""
+    shape = shape_of(plan(text_key=True))
+    known = Remembered()
+    known.changed(shape, shape.register((0,), (b"Ann", None, None)), 3)
+    memory = OpenMemory(known)
+    assert memory.row((b"Ann", 1, 1), shape, shape.register((0,), (b"ann ", None, None)), 0).unseen is True
+    assert memory.row(None, shape, shape.register((0,), (b"Anna", None, None)), 0).unseen is False
