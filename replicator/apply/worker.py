@@ -47,6 +47,7 @@ _PAUSE_S = 0.5
 _SAVE_POSITION_S = 30
 _LOCK_WAIT_S = 2
 _BATCH_ROWS_MIN = 50
+_BATCH_ROWS_CLOSER = 500
 _TELL_S = 5.0
 _LOOK_S = 5.0
 
@@ -369,8 +370,10 @@ class Applier:
             self._reporter.count("rows_applied", batch.planner.rows)
             self._reporter.count("transactions_applied", len(batch.txns))
             self._reporter.count("batches")
-            # Change by change, a full batch would hold its locks for seconds: while there are conflicts, batches are small.
-            wanted = self._batch_rows // 4 if batch.slowly else self._batch_rows * 2
+            # Locks are held while each change is looked at: while there are conflicts, batches are smaller.
+            wanted = self._batch_rows * 2
+            if batch.looked_closer:
+                wanted = self._batch_rows // 4 if batch.slowly else min(self._batch_rows, _BATCH_ROWS_CLOSER)
             self._batch_rows = min(max(wanted, _BATCH_ROWS_MIN), self._stream.apply.batch_rows)
         self._applied(batch.checkpoint, batch.origin_time_us)
 

@@ -123,7 +123,7 @@ class Writer:
             disrupt()
             batch.looked_closer = True
             self._reporter.count("fallbacks")
-            self._run(self._opening(batch.checkpoint))
+            self._run([*self._opening(batch.checkpoint), Statement(b"SAVEPOINT k", ANYTHING)])
             if not self._resolve_all(batch.txns):
                 batch.slowly = True
                 self._reporter.count("fallbacks_by_row")
@@ -235,11 +235,12 @@ class Writer:
         return planner
 
     def _resolve_all(self, txns: list[Txn]) -> bool:
-        """Settle the batch as a whole; False, with nothing written, where it has to be done in smaller parts."""
+        """Settle the batch as a whole, behind the savepoint ``k``; False, with nothing written, where that cannot be done."""
         bulk = Bulk(self._resolver, self._plans, self.packet_bytes)
         try:
             bulk.decide(self.session, txns)
-            self._run([Statement(b"SAVEPOINT k", ANYTHING), *bulk.statements])
+            if bulk.statements:
+                self._run(bulk.statements)
         except NotPlain:
             self._forget_open()
             return False

@@ -124,6 +124,8 @@ def test_a_column_missing_at_the_target_stops_the_applier(pair: Pair) -> None:
     error = pair.wait_stopped("west", "applier")
     assert "target_column_missing" in error["what"] and "v" in error["what"]
     assert "resume" in error["remedy"]
+    (applier,) = [w for w in pair.workers("west") if w["role"] == "applier"]
+    assert applier["counters"].get("batch_retries", 0) == 0, "trying again would not have mended it"
 
 
 def test_purged_binlogs_stop_the_source(pair: Pair) -> None:
