@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 
 from ..errors import ApplyError
+from ..model import FLAVOR_MARIADB
 from ..row.charsets import BINARY, charset_name
 from ..row.types import Column, TableMap, Type
 from .target import TargetColumn, TargetTable
@@ -66,6 +67,8 @@ def fit_to_target(table_map: TableMap, target: TargetTable) -> TableMap:
             types[column.name] = _data_type(there)
             _check(column, there, f"table {target.schema}.{target.name}, column {column.name}")
             column = _introduced(column, there)
+            if target.flavor == FLAVOR_MARIADB and column.type in (Type.FLOAT, Type.DOUBLE):
+                column = replace(column, written_as="zero")
         columns.append(column)
     return replace(table_map, columns=tuple(columns)).for_target(types)
 

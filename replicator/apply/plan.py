@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from ..errors import ApplyError
-from ..model import FLAVOR_MARIADB, quote_name
+from ..model import quote_name
 from ..row.convert import key_literal, needs_lenient
 from ..row.decode import Mode, decoder
 from ..row.floats import double_literal
@@ -109,7 +109,7 @@ class TablePlan:
             if text is None:
                 parts.append(b"%b IS NULL" % expression)
             elif self.map.columns[i].type in _FLOATS:
-                parts.append(_same_float(expression, text, self.target.flavor))
+                parts.append(_same_float(expression, text))
             else:
                 parts.append(b"BINARY %b=%b" % (expression, _hex(text)))
         return b" AND ".join(parts)
@@ -255,11 +255,11 @@ def _row_of(written: Sequence[int]) -> Callable[[Image], bytes]:
     return lambda image: b"(" + b",".join(pick(image)) + b")"
 
 
-def _same_float(expression: bytes, text: bytes, flavor: str) -> bytes:
-    """Equality of every bit of a DOUBLE: as a string, MySQL cuts its digits; as a number, 0 equals -0, which MariaDB lacks."""
+def _same_float(expression: bytes, text: bytes) -> bytes:
+    """Equality of every bit of a DOUBLE: as a string, MySQL cuts its digits; as a number, 0 equals -0."""
     number = float(text)
-    if number or flavor == FLAVOR_MARIADB:
-        return b"%b=%b" % (expression, double_literal(number) if number else b"0e0")
+    if number:
+        return b"%b=%b" % (expression, double_literal(number))
     return b"%b=0e0 AND ATAN2(%b,-1)%b0" % (expression, expression, b"<" if text.startswith(b"-") else b">")
 
 

@@ -153,6 +153,8 @@ def expression(column: Column, mode: Mode, v: str) -> str:
     if kind in (Type.FLOAT, Type.DOUBLE):
         if mode == "literal":
             return _float(kind, v)
+        if column.written_as == "zero":
+            v = f"({v} + 0.0)"  # makes 0 of -0, and changes no other number
         return v if mode == "value" else f"double_text({v})"
     if kind == Type.YEAR:
         return {"literal": f"YEAR_L[{v}]", "text": f"YEAR_T[{v}]", "value": f"YEAR[{v}]"}[mode]

@@ -56,7 +56,8 @@ class Column:
     ``precision`` and ``decimals`` are of DECIMAL; ``decimals`` is also the fraction digits of temporal types, and ``bits``
     the width of BIT. ``charset`` is a collation id: 63 for binary strings, 0 where the type has none. ``members`` are the
     labels of ENUM and SET in that character set. ``geometry`` is the geometry type's number, ``dimensions`` VECTOR's.
-    ``written_as`` is ``json`` or ``text`` where the target's column is that and the origin's is the other: see ``for_target``.
+    ``written_as`` is ``json`` or ``text`` where the target's column is that and the origin's is the other: see ``for_target``;
+    and ``zero`` where the target's floating point numbers have no minus zero.
     ``introducer`` is the origin's character set where the target's column has another: the server converts.
     """
 
@@ -126,6 +127,8 @@ class TableMap:
 
 
 def _written_as(column: Column, data_type: str) -> str:
+    if column.type in (Type.FLOAT, Type.DOUBLE):
+        return column.written_as
     if column.type == Type.JSON:
         return "text" if data_type in _TEXT_TYPES else ""
     return "json" if column.is_text and data_type == "json" else ""

@@ -2,3 +2,10 @@ INSERT INTO t VALUES (-0.0e0, 1, 1), (1, -0.0e0, 2), (0, 0, 3), (-0.0e0, -0.0e0,
 UPDATE t SET n = n + 10;
 UPDATE t SET f = 2, d = 2 WHERE n > 12;
 UPDATE t SET f = f + 1, d = d + 1;
+SET sql_mode = '';
+START TRANSACTION;
+INSERT INTO odd VALUES (0, -0.0e0, 1), (1, 0e0, 2);
+UPDATE odd SET n = n + 10;
+UPDATE odd SET e = 'x';
+UPDATE odd SET d = 1;
+COMMIT;
