@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from dev import DatabaseServer
 from dev.cache import REPOSITORY
 from dev.judge import checksum, compare
-from tests.generate import Script, scripts
+from tests.generate import COMMON, Script, scripts
 from tests.harness import Farm, Road
 
 __all__ = ["Counts", "fuzz"]
@@ -64,7 +64,7 @@ def fuzz(road: Road, number: int, examples: int, counts: Counts, shrink: bool = 
         suppress_health_check=quiet,
         report_multiple_bugs=False,
     )
-    @given(scripts(road.origin.flavor))
+    @given(scripts(road.origin.flavor if road.origin.flavor == road.target.flavor else COMMON))
     def one(script: Script) -> None:
         if failures and not shrink:
             return
