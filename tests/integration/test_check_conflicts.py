@@ -42,6 +42,20 @@ def test_equal_auto_increment_offsets_are_found(pairs: Pairs, flavor: str, capsy
             execute(server, "SET GLOBAL auto_increment_increment=1", "SET GLOBAL auto_increment_offset=1")
 
 
+def test_cascades_of_tables_that_both_sites_write_are_found(
+    pairs: Pairs, flavor: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The servers log nothing of what a foreign key does; one way that is no matter, it does the same at the target."""
+    for mode in ("bidirectional", "one_way"):
+        pair = pairs(flavor, flavor, mode=mode)
+        table(pair)
+        for server in pair.servers.values():
+            reference = f"FOREIGN KEY (p) REFERENCES {pair.name}.t (id) ON DELETE SET NULL"
+            execute(server, f"CREATE TABLE {pair.name}.child (id INT PRIMARY KEY, p INT, {reference})")
+        found = [w for w in warnings(pair, capsys) if f"change rows of {pair.name}.child by themselves" in w]
+        assert bool(found) == (mode == "bidirectional")
+
+
 def test_what_detection_by_key_does_not_see_is_said(pairs: Pairs, flavor: str, capsys: pytest.CaptureFixture[str]) -> None:
     """By default for a one-way pair; a policy for differing rows compares them, unless `detect: key` keeps it quiet."""
     quiet = pairs(flavor, flavor)

@@ -171,11 +171,12 @@ def check_tables(stream: StreamConfig, origin: Probe, target: Probe, *, started:
     yield from _missing_columns(stream, here)
     if stream.pair.mode == "bidirectional":
         yield from _auto_increment(stream, here, origin, target)
+        yield from _cascades(stream, here, origin)
 
 
 def _missing(stream: StreamConfig, target: Probe, missing: list[str], *, started: bool) -> Iterator[Finding]:
     what = f"missing at {target.name}: {_few(missing)}"
-    remedy = "create them there as they are at the origin, or load them with `replicator snapshot`"
+    remedy = "create them there as they are at the origin, or load them from a dump"
     if started or stream.start not in ("earliest", "snapshot"):
         yield error(stream.id.flow, what, remedy)
     elif stream.start == "earliest":
@@ -248,6 +249,20 @@ def _auto_increment(stream: StreamConfig, tables: dict[str, Table], origin: Prob
     if counting and (min(steps) < 2 or steps[0] != steps[1] or (offsets[0] - offsets[1]) % steps[0] == 0):
         what = f"both sites may give the same AUTO_INCREMENT numbers in {_few(counting)}"
         remedy = "auto_increment_increment=2 at both sites, auto_increment_offset=1 at one and 2 at the other, in my.cnf"
+        yield warning(stream.id.flow, what, remedy)
+
+
+def _cascades(stream: StreamConfig, tables: dict[str, Table], origin: Probe) -> Iterator[Finding]:
+    acting = "('CASCADE', 'SET NULL', 'SET DEFAULT')"
+    rows = origin.rows(
+        "SELECT DISTINCT constraint_schema, table_name FROM information_schema.referential_constraints"
+        f" WHERE delete_rule IN {acting} OR update_rule IN {acting}"
+    )
+    named = {(str(schema).casefold(), str(table).casefold()) for schema, table in rows}
+    children = [str(t) for t in tables.values() if (t.schema.casefold(), t.name.casefold()) in named]
+    if children:
+        what = f"foreign keys change rows of {_few(children)} by themselves: {origin.name} does not log that, no policy knows of it"
+        remedy = "ON DELETE RESTRICT, and let the application delete the children itself (docs/CONFLICTS.md)"
         yield warning(stream.id.flow, what, remedy)
 
 
