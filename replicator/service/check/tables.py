@@ -261,7 +261,7 @@ def _cascades(stream: StreamConfig, tables: dict[str, Table], origin: Probe) -> 
     named = {(str(schema).casefold(), str(table).casefold()) for schema, table in rows}
     children = [str(t) for t in tables.values() if (t.schema.casefold(), t.name.casefold()) in named]
     if children:
-        what = f"foreign keys change rows of {_few(children)} by themselves: {origin.name} does not log that, no policy knows of it"
+        what = f"foreign keys change rows of {_few(children)} by themselves: {origin.name} does not log that, no policy sees it"
         remedy = "ON DELETE RESTRICT, and let the application delete the children itself (docs/CONFLICTS.md)"
         yield warning(stream.id.flow, what, remedy)
 
