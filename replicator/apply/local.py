@@ -152,8 +152,11 @@ class LocalChanges:
             self._seen = seen
             if len(self._entries) > self._forget_from:
                 with self._lock:
-                    self._entries = {k: e for k, e in self._entries.items() if e.provenance.sequence > seen}
+                    self._prune(seen)
                 self._forget_from = 2 * len(self._entries) + _FORGET_FROM
+
+    def _prune(self, seen: int) -> None:
+        self._entries = {k: e for k, e in self._entries.items() if e.provenance.sequence > seen}
 
     def entry(self, key: Key) -> _Entry | None:
         """The last local change at a key, if it is still remembered."""
@@ -219,6 +222,8 @@ class LocalChanges:
                             fresh[key] = _Entry(provenance, gone)
         with self._lock:
             self._entries.update(fresh)
+            if len(self._entries) > _KEYS_MAX:
+                self._prune(self._seen)
         if len(self._entries) > _KEYS_MAX:
             raise ApplyError(
                 f"more than {_KEYS_MAX} local changes are not acknowledged by {self._stream.origin.name}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from conflict.types import Provenance
 from replicator.apply import local
 from replicator.apply.local import LocalChanges, OpenMemory
 from replicator.apply.shape import Shape, shape_of
+from replicator.errors import ApplyError
+from replicator.stream.reader import Txn
 from tests.unit.plan_samples import plan
 
 SESSION: Any = None
@@ -77,6 +80,25 @@ def test_a_tombstone_lives_until_the_origin_has_seen_it(shape: Shape) -> None:
     assert memory.row(None, shape, keys[1], 2).tombstone is False
     # While there are few, what the origin has seen is only passed over.
     assert len(known._entries) == 1
+
+
+def test_what_is_acknowledged_is_forgotten_before_there_is_too_much(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only changes that the origin has not seen stop the flow, however many were kept that it has."""
+    monkeypatch.setattr(local, "_KEYS_MAX", 3)
+    known = Remembered()
+    known._forget_from = 100
+    known._stream = known._back = SimpleNamespace(  # type: ignore[assignment]
+        origin=SimpleNamespace(name="east"), site_priorities={}, id="p.0"
+    )
+    for sequence in range(1, 5):
+        known.changed(shape, shape.register((0,), (sequence, None, None)), sequence)
+    known.forget(2)
+    known._remember(Txn(5, "g:5", 1000, "", (), b"", 1))
+    assert sorted(entry.provenance.sequence for entry in known._entries.values()) == [3, 4]
+    for sequence in (5, 6):
+        known.changed(shape, shape.register((0,), (sequence, None, None)), sequence)
+    with pytest.raises(ApplyError, match="not acknowledged"):
+        known._remember(Txn(7, "g:7", 1000, "", (), b"", 1))
 
 
 def test_two_spellings_of_a_key_are_one() -> None:
