@@ -146,8 +146,8 @@ class Applier:
                     self._take(item)
             if records:
                 self._worker.pauses.hit("applier:fetched")
-            elif self._batch.txns and self._pipeline.has_room:
-                self._flush()
+            if self._batch.txns and self._pipeline.has_room and not (records and behind):
+                self._flush()  # nothing more is there to share the batch: asking for it would only cost time
         self._settle()
         self._acks.flush()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Ack", "AckPublisher", "AckReader"]
 
 _KEY = b"ack"
-_INTERVAL_S_MIN = 0.005
+_INTERVAL_S_MIN = 0.1
 """Acknowledgements follow each other at least this far apart: newer ones replace those that wait."""
 _LOOK_FOR_TOPIC_S = 2.0
 _OFFSETS_TIMEOUT_MS = 5000
