@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.structs import TopicPartition
@@ -139,6 +140,16 @@ class Topics:
     def names(self) -> list[str]:
         """The topics of tables."""
         return sorted(name for name in self._admin.list_topics() if name.startswith(f"{PREFIX}.{SCHEMA}."))
+
+    def create(self, tables: Iterable[str]) -> None:
+        """Make the topics of tables, so that a sink can subscribe before there is anything in them."""
+        one = {"num_partitions": 1, "replication_factor": 1}
+        self._admin.create_topics({f"{PREFIX}.{SCHEMA}.{table}": one for table in tables}, wait_for_metadata=True)
+
+    def subscribed(self) -> bool:
+        """Whether a sink is a member of its group."""
+        group: Any = self._admin.describe_groups(["connect-sink"])["connect-sink"]
+        return bool(group["members"]) and group["group_state"] == "Stable"
 
     def ends(self) -> dict[str, int]:
         """Number of records by table."""

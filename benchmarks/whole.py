@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from dev import DatabaseServer, DevError, KafkaServer, start_kafka
@@ -61,7 +62,7 @@ class Bench:
             runs.append(run)
             replica.destroy()
         origin.destroy()
-        return runs
+        return [replace(run, flavor=self.flavor) for run in runs]
 
     def _ours(self, origin: DatabaseServer, load: Load, start: str, binlog: int, kind: str) -> list[Run]:
         target = self.servers.fresh()
