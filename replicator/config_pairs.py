@@ -141,8 +141,8 @@ class SourceSettings(Model):
     """Row data in one Kafka record, before compression; the broker's limit must be higher."""
     compression_level: int = Field(default=1, ge=-7, le=19)
     """Of zstd."""
-    linger_ms: float = Field(default=2, ge=0, le=10_000)
-    """How long to wait for more before a record is sent."""
+    linger_ms: float = Field(default=10, ge=0, le=10_000)
+    """Records that are not full follow each other at least this far apart; one behind a pause goes at once."""
     heartbeat_seconds: float = Field(default=1.0, gt=0, le=3600)
     """Default: the pair's `heartbeat_seconds`."""
     read_timeout_s: float = Field(default=30, gt=0, le=3600)

@@ -44,6 +44,8 @@ _POSITION_BOTH_WAYS_S = 0.01
 it where commit times decide (``apply.local``)."""
 _REST_S = 0.05
 """How long complete transactions wait for the rest of one whose beginning was received with them."""
+_FILL_S = 0.01
+"""How long a record that is due may go on filling while the binlog has more."""
 _DRAIN_S = 8.0
 _SILENCE_S = 5.0
 """After so long without an acknowledgement the topic itself is looked at."""
@@ -96,6 +98,7 @@ class Source:
         self._heard_at = 0.0
         self._acknowledged_at = time.monotonic()
         self._waiting_since = 0.0
+        self._sealed_at = 0.0
         self._told = (self._tail.resume, self._tail.shipped)
         self._beat_told_us = 0
         self._due = dict.fromkeys(("beat", "control", "acks", "position", "remember", "topic"), 0.0)
@@ -183,13 +186,15 @@ class Source:
         """Receive once, and ship what is ready; an open record is sealed when nothing more is there."""
         connection, records = self._connection, self._assembler.records
         assert connection is not None
-        linger_s = self._stream.source.linger_ms / 1000
-        patience_s = linger_s if records.waiting else _TICK_S
+        # A record behind a pause goes at once; those that follow closely are fewer and larger, because each costs the whole way
+        # some milliseconds of processor time.
+        due_at = self._sealed_at + self._stream.source.linger_ms / 1000
+        patience_s = min(max(due_at - time.monotonic(), 0.0), _TICK_S) if records.waiting else _TICK_S
         if connection.wait(patience_s):
             self._assembler.feed(connection.receive())
             self._heard_at = time.monotonic()
             self._note_progress()
-            if connection.wait(0):
+            if connection.wait(0) and time.monotonic() < due_at + _FILL_S:
                 return  # the open record may fill: its size cuts it
         elif time.monotonic() - self._heard_at > self._stream.source.read_timeout_s:
             raise DatabaseError(
@@ -198,17 +203,14 @@ class Source:
         if not records.waiting:
             self._waiting_since = 0.0
             return
-        # A record that nothing is in front of goes at once; while others are on their way, more may join it.
         now = time.monotonic()
         self._waiting_since = self._waiting_since or now
-        waited_s = now - self._waiting_since
         if self._assembler.in_transaction:
-            linger_s = max(linger_s, _REST_S)  # its rest is about to come
-        elif not self._producer.pending:
-            linger_s = 0.0
-        if waited_s >= linger_s:
+            due_at = max(due_at, self._waiting_since + _REST_S)  # its rest is about to come
+        if now >= due_at:
             records.seal()
             self._waiting_since = 0.0
+            self._sealed_at = now
 
     def _note_progress(self) -> None:
         records = self._assembler.records
