@@ -113,7 +113,7 @@ class RowFilter(Model):
     column: Identifier
     """The column that decides."""
     equals: Values = None
-    """Rows with one of these values are carried."""
+    """Rows with one of these values are carried; ENUM and SET by label, TIMESTAMP in UTC."""
     not_equals: Values = None
     """Rows with any other value are carried."""
 

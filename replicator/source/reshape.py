@@ -17,6 +17,7 @@ from ..row.decode import decoder
 from ..row.encode import RowCutter, bitmap, encode_table_map, lenenc, packed_value
 from ..row.tablemap import parse_table_map, read_lenenc
 from ..row.types import Column, TableMap, Type
+from .rowfilter import filter_text
 
 if TYPE_CHECKING:
     from ..config import Mapping, Mask, RowFilter, TableMapping
@@ -97,7 +98,16 @@ class Reshaped:
             return lambda texts: True
         i = self._ordinal(names, rule.column, "rows")
         column = self._map.columns[i]
-        values = {None if v is None else _text(column, v) for v in rule.equals or rule.not_equals or ()}
+        values: set[bytes | None] = set()
+        for value in rule.equals or rule.not_equals or ():
+            try:
+                values.add(None if value is None else filter_text(column, value))
+            except ValueError as error:
+                raise ConfigError(
+                    f"rows compares the column {column.name} ({column.type_name}) with {value!r}, which is never in it: {error}",
+                    where=f"mapping of table {self._map.qualified}",
+                    remedy="write the value as the column holds it, then restart",
+                ) from None
         wanted = rule.equals is not None
         return lambda texts: (texts[i] in values) is wanted
 

@@ -111,3 +111,37 @@ def test_a_rule_for_a_column_that_is_not_there_stops(server: DatabaseServer, eve
     """A misspelt column must not let the clear value through."""
     with pytest.raises(ConfigError, match="emial"):
         shipped(events, server.flavor, {"masks": {"emial": "null"}})
+
+
+@pytest.mark.parametrize(
+    ("rows", "arrive"),
+    [
+        ({"column": "kind", "equals": "b"}, True),
+        ({"column": "kind", "not_equals": "b"}, False),
+        ({"column": "flags", "equals": "y,x"}, True),
+        ({"column": "flags", "not_equals": ["x,y", "x"]}, False),
+        ({"column": "amount", "equals": [1.5, "2.50", 3.5]}, True),
+        ({"column": "amount", "not_equals": [1.5, "2.50", 3.5]}, False),
+        ({"column": "born", "equals": [f"2024-01-0{n} 10:00:00.1230" for n in (1, 2, 3)]}, True),
+        ({"column": "ratio", "equals": 0.1}, True),
+        ({"column": "u", "equals": "18446744073709551615"}, True),
+        ({"column": "bits", "equals": 5}, True),
+    ],
+)
+def test_a_row_filter_compares_what_the_column_holds(
+    server: DatabaseServer, events: list[Logged], rows: dict[str, Any], arrive: bool
+) -> None:
+    """However a label, a number or a moment is spelled: all rows, or none, match."""
+    _, changes, out = shipped(events, server.flavor, {"rows": rows})
+    assert len(changes) == (5 if arrive else 0)
+    assert (b"@x.org" in out) is arrive
+
+
+@pytest.mark.parametrize(("column", "value"), [("kind", "secret"), ("flags", "x,w"), ("amount", "ten"), ("born", "yesterday")])
+def test_a_row_filter_by_a_value_that_is_none_of_the_columns_stops(
+    server: DatabaseServer, events: list[Logged], column: str, value: str
+) -> None:
+    """With not_equals it would let all rows out."""
+    with pytest.raises(ConfigError, match=f"{column}.*{value}") as raised:
+        shipped(events, server.flavor, {"rows": {"column": column, "not_equals": value}})
+    assert "reshape.t" in raised.value.where and raised.value.remedy
