@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.errors import CoordinatorNotAvailableError
 from kafka.structs import TopicPartition
 
 from dev import DatabaseServer, DevError, KafkaServer, free_port
@@ -148,7 +149,10 @@ class Topics:
 
     def subscribed(self) -> bool:
         """Whether a sink is a member of its group."""
-        group: Any = self._admin.describe_groups(["connect-sink"])["connect-sink"]
+        try:
+            group: Any = self._admin.describe_groups(["connect-sink"])["connect-sink"]
+        except CoordinatorNotAvailableError:
+            return False  # no group was ever made at this broker
         return bool(group["members"]) and group["group_state"] == "Stable"
 
     def ends(self) -> dict[str, int]:
