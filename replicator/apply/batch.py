@@ -25,7 +25,7 @@ from ..row.decode import rows_flags
 from ..stream.wire import EVENT
 from .footprint import Footprint
 from .plan import Image, TablePlan
-from .session import pack_text_row
+from .session import STRICT, pack_text_row
 
 __all__ = ["LENIENT", "Change", "Expect", "Planner", "Segment", "Statement", "StatementLimits", "kind_of"]
 
@@ -412,10 +412,9 @@ def single(change: Change) -> list[Statement]:
     # An ENUM's index 0 needs a session that is not strict; what then was written is read back and compared.
     check = plan.select_head + plan.where_row(change.after_texts) + b" LIMIT 1"
     return [
-        Statement(b"SET @replicator_mode=@@sql_mode", ANYTHING),
         Statement(LENIENT, ANYTHING),
         statement,
-        Statement(b"SET sql_mode=@replicator_mode", ANYTHING),
+        Statement(STRICT, ANYTHING),
         Statement(check, Expect(rows=frozenset([pack_text_row(plan.compared(change.after_texts))]))),
     ]
 

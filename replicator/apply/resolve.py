@@ -23,7 +23,7 @@ from ..stream.wire import read_events
 from .batch import INSERT, KINDS, LENIENT, NO_FOREIGN_KEY_CHECKS, Change, kind_of
 from .journal import Journal
 from .plan import TablePlan
-from .session import SQL_MODE, ServerError, Session, text_row
+from .session import STRICT, ServerError, Session, text_row
 from .shape import Shape, shape_of
 from .writer import PASSING
 
@@ -247,7 +247,7 @@ class Resolver:
             except ServerError as error:
                 if error.errno in PASSING:
                     raise
-                session.run(b"ROLLBACK TO SAVEPOINT w;SET sql_mode='%b'" % SQL_MODE.encode())
+                session.run(b"ROLLBACK TO SAVEPOINT w;" + STRICT)
                 if error.errno in _DUPLICATE and not last_try:
                     return False
                 if error.errno in _CONSTRAINTS or not self._write_lenient(
@@ -278,7 +278,7 @@ class Resolver:
         except ServerError as error:
             if error.errno in PASSING:
                 raise
-            session.run(b"ROLLBACK TO SAVEPOINT w;SET sql_mode='%b'" % SQL_MODE.encode())
+            session.run(b"ROLLBACK TO SAVEPOINT w;" + STRICT)
             return False
         return True
 
@@ -295,14 +295,15 @@ class Resolver:
     ) -> None:
         """Do what was decided; every statement must hit exactly the row that was read.
 
-        ``lenient``: in a session that is not strict; then the row is read back and must be there as written.
+        ``lenient``: in a session that is not strict. What was written in such a one, for whatever reason, is read back and must
+        be there as written.
         """
         statements = self.statements(change, shape, local, row_change, decision)
         if lenient:
-            statements = [LENIENT, *statements, b"SET sql_mode='%b'" % SQL_MODE.encode()]
+            statements = [LENIENT, *statements, STRICT]
         if statements:
             session.run(b";".join([b"SAVEPOINT w", *statements]))
-        if lenient and decision.action in (Action.WRITE_INSERT, Action.WRITE_UPDATE):
+        if LENIENT in statements and decision.action in (Action.WRITE_INSERT, Action.WRITE_UPDATE):
             assert decision.row is not None
             where = shape.where_row(decision.row)
             (outcome,) = session.run(b"SELECT 1 FROM %b WHERE %b LIMIT 1" % (change.plan.table.encode(), where))
@@ -331,8 +332,7 @@ class Resolver:
                 where = self._where(change, shape, local.row)
                 statements.append(b"UPDATE %b SET %b WHERE %b" % (plan.table.encode(), plan.set_row(literals), where))
             if plan.is_lenient(literals):
-                statements.insert(0, b"SET @replicator_mode=@@sql_mode, sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
-                statements.append(b"SET sql_mode=@replicator_mode")
+                statements = [LENIENT, *statements, STRICT]
         return statements
 
     def _where(self, change: Change, shape: Shape, row: Row | None) -> bytes:

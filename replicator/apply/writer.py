@@ -20,7 +20,7 @@ from .checkpoint import Checkpoint, Fence
 from .footprint import Footprint
 from .known import NotPlain
 from .plans import Plans, plan_transaction
-from .session import Outcome, ServerError, Session
+from .session import RESET, Outcome, ServerError, Session
 
 if TYPE_CHECKING:
     from ..context import Reporter
@@ -41,7 +41,7 @@ PASSING = _TRY_AGAIN | _CONNECTION | {_NOT_TRANSACTIONAL}
 
 
 _FENCE = Expect(affected=1)
-_FRESH = (Statement(b"ROLLBACK", ANYTHING), Statement(b"SET foreign_key_checks=1", ANYTHING))
+_FRESH = (Statement(b"ROLLBACK", ANYTHING), Statement(RESET, ANYTHING))
 
 
 class RetryBatch(ReplicatorError):
@@ -179,7 +179,7 @@ class Writer:
     def _mend_part(self, txn: Txn, error: Exception) -> None:
         self._judge(error)
         self._reporter.count("fallbacks")
-        self._run_sql(b"ROLLBACK TO SAVEPOINT b;SET foreign_key_checks=1")
+        self._run_sql(b"ROLLBACK TO SAVEPOINT b;" + RESET)
         self._resolve(txn)
 
     def commit(self) -> None:
@@ -198,7 +198,7 @@ class Writer:
                 self.session.receive()
             except ServerError:
                 pass  # it is rolled back anyhow
-        self.session.run(b"ROLLBACK;SET foreign_key_checks=1")
+        self.session.run(b"ROLLBACK;" + RESET)
 
     def _forget_open(self) -> None:
         if self._memory is not None:
@@ -247,7 +247,7 @@ class Writer:
         except (_Mismatch, ServerError) as error:
             self._judge(error)
             self._forget_open()
-            self._run_sql(b"ROLLBACK TO SAVEPOINT k")
+            self._run_sql(b"ROLLBACK TO SAVEPOINT k;" + RESET)
             return False
         for record, shape in bulk.records:
             self._resolver.count(record, shape.name)
@@ -269,7 +269,7 @@ class Writer:
                 self._tell_left_out(planner)
             except (_Mismatch, ServerError) as error:
                 self._judge(error)
-                self._run_sql(b"ROLLBACK TO SAVEPOINT " + name + b";SET foreign_key_checks=1")
+                self._run_sql(b"ROLLBACK TO SAVEPOINT " + name + b";" + RESET)
                 self._split(half)
             finally:
                 self._depth -= 1
