@@ -112,7 +112,7 @@ class Writer:
         """
         self._forget_open()
         self._quarantine.refresh(self.session)
-        held = any(self._quarantine.touched_by(segment.changes()) for segment in batch.planner.segments)
+        held = self._touches_held(batch.planner)
         try:
             self._run([*self._opening(batch.checkpoint), *([] if held else batch.statements)])
             if not held:
@@ -120,8 +120,8 @@ class Writer:
                 self._tell_left_out(batch.planner)
         except (_Mismatch, ServerError) as error:
             self._judge(error)
+            batch.looked_closer = True  # first: no batch may start unseen between the two
             disrupt()
-            batch.looked_closer = True
             self._reporter.count("fallbacks")
             self._run([*self._opening(batch.checkpoint), Statement(b"SAVEPOINT k", ANYTHING)])
             if not self._resolve_all(batch.txns):
@@ -138,6 +138,7 @@ class Writer:
 
     def begin(self, checkpoint: Checkpoint) -> None:
         """Open a transaction that holds only the checkpoint yet; ``part`` adds to it."""
+        self._quarantine.refresh(self.session)
         try:
             self._run(self._opening(checkpoint))
         except ServerError as error:
@@ -153,6 +154,9 @@ class Writer:
         planner = self._plan([txn])  # while the server works on the part before
         statements = planner.statements(self.limits)
         self.finish_part()
+        if self._touches_held(planner):  # perhaps of one of the part before
+            self._resolve(txn)
+            return
         packets = list(self._packets([Statement(b"SAVEPOINT b", ANYTHING), *statements]))
         try:
             for sql, sent in packets[:-1]:
@@ -224,6 +228,10 @@ class Writer:
             self.rollback()
             raise RetryBatch("a row came and went at the target while its absence was being settled", where=f"slot {self.slot}")
 
+    def _touches_held(self, planner: Planner) -> bool:
+        """Whether a change of a held row is among these: it has to queue behind."""
+        return any(self._quarantine.touched_by(segment.changes()) for segment in planner.segments)
+
     def _tell_left_out(self, planner: Planner) -> None:
         for record, table in planner.left_out:
             self._resolver.count(record, table)
@@ -260,9 +268,12 @@ class Writer:
             return
         middle = len(txns) // 2
         for half in (txns[:middle], txns[middle:]):
+            planner = self._plan(half)
+            if self._touches_held(planner):  # perhaps of one that was decided just now
+                self._split(half)
+                continue
             self._depth += 1
             name = b"s%d" % self._depth
-            planner = self._plan(half)
             try:
                 self._run([Statement(b"SAVEPOINT " + name, ANYTHING), *planner.statements(self.limits)])
                 self._verify(planner, half)

@@ -15,9 +15,11 @@ pytestmark = pytest.mark.servers
 HOLD = {"default": {"default": "quarantine"}}
 
 
-def start(pairs: Pairs, flavor: str, conflicts: dict[str, Any], **settings: Any) -> Pair:
+def start(
+    pairs: Pairs, flavor: str, conflicts: dict[str, Any], *, options: dict[str, Any] | None = None, **settings: Any
+) -> Pair:
     """A running pair with a table of three rows at both sites."""
-    pair = pairs(flavor, flavor, options={"conflicts": conflicts}, **settings)
+    pair = pairs(flavor, flavor, options={"conflicts": conflicts, **(options or {})}, **settings)
     execute(pair.origin, f"CREATE TABLE {pair.name}.t (id INT PRIMARY KEY, v VARCHAR(20))")
     execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES (1,'a'),(2,'b'),(3,'c')")
     pair.start()
@@ -41,6 +43,20 @@ def decide(pair: Pair, verb: str, number: int) -> Any:
     """Retry or discard."""
     more = ["--yes"] if verb == "discard" else []
     return pair.command("quarantine", verb, str(number), "--pair", pair.name, *more)
+
+
+def at_once(pair: Pair, *statements: str) -> None:
+    """Commit each at the origin while the applier is paused, so that all of them come in one batch."""
+    assert pair.command("pause", "--pair", pair.name).returncode == 0
+    pair.until(lambda: all(w["state"] == "paused" for w in pair.workers("west")), 20, "the pause")
+    execute(pair.origin, "SET autocommit=1", *statements)
+    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    pair.settle()
+
+
+def waiting(pair: Pair) -> list[tuple[str, str]]:
+    """What is held, oldest first, as operation and key."""
+    return [(one["operation"], one["key"]) for one in held(pair)]
 
 
 def test_a_held_row_waits_in_order_and_others_go_on(pairs: Pairs, flavor: str) -> None:
@@ -196,3 +212,51 @@ def test_old_records_go_and_held_changes_stay(pairs: Pairs, flavor: str) -> None
     pair.until(lambda: len(execute(pair.target, keys.format("quarantine"))) == 2, 30, "the released change to go")
     assert execute(pair.target, keys.format("quarantine")) == [("[2]",), ("[3]",)]
     assert [h["key"] for h in held(pair)] == ["[3]"]
+
+
+BY_KEY = {"default": {"insert_exists": "quarantine", "delete_missing": "quarantine", "default": "apply_origin"}}
+
+
+def test_a_change_stays_behind_one_that_is_held_in_the_same_batch(pairs: Pairs, flavor: str) -> None:
+    """Though by itself it would fit: an update of what the held insert would make, an insert where the held delete would be."""
+    pair = start(pairs, flavor, BY_KEY, options={"detect": "key"})
+    name = f"{pair.name}.t"
+    execute(pair.target, f"INSERT INTO {name} VALUES (7, 'mine')")
+    at_once(pair, f"INSERT INTO {name} VALUES (7, 'x')", f"UPDATE {name} SET v='y' WHERE id=7")
+    assert waiting(pair) == [("insert", "[7]"), ("update", "[7]")]
+    assert rows(pair)[7] == "mine"
+    execute(pair.target, f"DELETE FROM {name} WHERE id IN (1, 7)")
+    assert decide(pair, "retry", held(pair)[0]["id"]).stdout == "decided again: 2\n"
+    at_once(pair, f"DELETE FROM {name} WHERE id=1", f"INSERT INTO {name} VALUES (1, 'new')")
+    assert waiting(pair) == [("delete", "[1]"), ("insert", "[1]")]
+    assert rows(pair) == {2: "b", 3: "c", 7: "y"}
+    execute(pair.target, f"INSERT INTO {name} VALUES (1, 'a')")
+    assert decide(pair, "retry", held(pair)[0]["id"]).stdout == "decided again: 2\n"
+    assert pair.differences() == []
+
+
+def test_a_large_transaction_stays_behind_what_is_held(pairs: Pairs, flavor: str) -> None:
+    """Held before, also when only the table knows it; and held by an earlier part of the transaction itself."""
+    sizes = {"source": {"record_bytes": 65536}, "apply": {"batch_bytes": 1 << 20}, "detect": "key"}
+    pair = start(pairs, flavor, BY_KEY, options=sizes)
+    name, big = f"{pair.name}.t", f"{pair.name}.big"
+    execute(pair.origin, f"CREATE TABLE {big} (id INT PRIMARY KEY AUTO_INCREMENT, b LONGTEXT)")
+    pair.settle()
+    execute(pair.target, f"INSERT INTO {name} VALUES (8, 'mine'), (9, 'mine')")
+    execute(pair.origin, f"INSERT INTO {name} VALUES (8, 'x')")
+    pair.settle()
+    pair.restart("west")
+    execute(
+        pair.origin,
+        f"UPDATE {name} SET v='z' WHERE id=8",
+        f"INSERT INTO {name} VALUES (9, 'x')",
+        f"INSERT INTO {big} (b) SELECT REPEAT('a', 20000) FROM {name} a, {name} b, {name} c",
+        f"UPDATE {name} SET v='y' WHERE id=9",
+    )
+    pair.settle()
+    assert waiting(pair) == [("insert", "[8]"), ("update", "[8]"), ("insert", "[9]"), ("update", "[9]")]
+    assert rows(pair) == {1: "a", 2: "b", 3: "c", 8: "mine", 9: "mine"}
+    execute(pair.target, f"DELETE FROM {name} WHERE id > 7")
+    for at in (0, 2):
+        assert decide(pair, "retry", held(pair)[0]["id"]).stdout == "decided again: 2\n", at
+    assert pair.differences() == []
