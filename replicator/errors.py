@@ -52,6 +52,11 @@ class ReplicatorError(Exception):
         self.where = f"{self.where}, {where}" if self.where else where
         self.args = (str(self),)
 
+    def set_remedy(self, remedy: str) -> None:
+        """Say what helps where the error ended up: what raised it may serve several commands."""
+        self.remedy = remedy
+        self.args = (str(self),)
+
     def __str__(self) -> str:
         text = self.what
         if self.where:

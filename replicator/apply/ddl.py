@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DdlApplier"]
 
+_TAKES_ROWS = frozenset({StatementClass.DROP, StatementClass.TRUNCATE, StatementClass.RENAME})
 _STRICTEST = ("halt", "ignore", "apply")
 _KEEP_INTENTS_US = 14 * 86_400 * 1_000_000
 _LEFTOVER_WAIT_S = 600.0
@@ -104,6 +105,7 @@ class DdlApplier:
             return
         accept: frozenset[int] = frozenset()
         if doubt is None:
+            self._keep_held(session, here, where)
             self._intend(session, txn, index, query, here)
         else:
             verdict = self._judge(session, here, doubt, where)
@@ -150,6 +152,29 @@ class DdlApplier:
                 remedy="do by hand at the target what it did at the origin, then `replicator skip`",
             )
         return action == "apply"
+
+    def _keep_held(self, session: DdlSession, here: Statement, where: str) -> None:
+        """Raise DdlError where the statement takes away rows, or the name, of a table with changes in quarantine.
+
+        They came before it. Released behind it, they would bring rows back that the origin has not.
+        """
+        if here.classes.isdisjoint(_TAKES_ROWS) and "EXCHANGE PARTITION" not in here.actions:
+            return
+        tables = {f"{schema}.{table}" for schema, table in here.named("target", "new_name")}
+        schemas = tuple([f"{schema}." for schema in here.schemas])
+        held = session.ask(
+            f"SELECT table_name, COUNT(*), MIN(id) FROM {meta.QUARANTINE}"
+            " WHERE flow=%s AND stream=%s AND state='held' GROUP BY table_name",
+            (self._stream.id.flow, self._stream.id.stream),
+        )
+        for name, count, first in held:
+            if name in tables or name.startswith(schemas):
+                raise DdlError(
+                    f"a {here.kind} of {name}, of which {count} earlier changes are in quarantine",
+                    where=where,
+                    remedy="decide about each that `replicator quarantine list` shows of it, with `replicator quarantine retry "
+                    f"{first}` or `replicator quarantine discard {first}` to begin with; then `replicator resume`",
+                )
 
     def _as_here(self, statement: Statement, session: DdlSession) -> bytes:
         """The text that means at the target what it meant at the origin."""

@@ -65,6 +65,11 @@ class Quarantine:
             self._count = len(rows)
             self._stale = False
 
+    @property
+    def holds_any(self) -> bool:
+        """Whether any held row is known here."""
+        return bool(self._keys)
+
     def touched_by(self, changes: Iterable[Change]) -> bool:
         """Whether any of these changes is of a held row."""
         return bool(self._keys) and any(self.holds(change) for change in changes)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .. import meta
 from ..context import Reporter, now_us
-from ..errors import UsageError
+from ..errors import ApplyError, DatabaseError, ReplicatorError, UsageError
 from ..model import Role
 from ..row.convert import literal_of_text
-from ..row.tablemap import parse_table_map
 from ..stream.reader import Txn
 from .batch import Change
 from .journal import sql_text
@@ -88,7 +88,8 @@ class QuarantineDesk:
     def retry(self, number: int, by: str) -> int:
         """Decide a held change, and those queued behind it for the same row, again; returns how many.
 
-        Raises ConflictHalt or ApplyError where one still does not fit: then nothing has changed.
+        Raises ConflictHalt or ApplyError where one still does not fit: it and all behind it are held as before. So are those
+        before it, except where they were first committed at another site: they take a transaction of their own.
         """
         return self._settle(number, "retried", by, write=True)
 
@@ -100,24 +101,37 @@ class QuarantineDesk:
         first = self.show(number)
         if first.state != "held":
             raise UsageError(f"the change {number} is {first.state} already", remedy="see `replicator quarantine list`")
-        self._session.run(b"ROLLBACK;BEGIN")
-        try:
-            held = self._queue(first, write=write)
-            self._mark(held[0].site)
-            for one in held:
-                if write:
-                    self._again(one)
-                audit = sql_text(f"{state} by {by} at {now_us()} µs")
-                self._session.run(f"UPDATE {meta.QUARANTINE} SET state='{state}', audit={audit} WHERE id={one.id}".encode())
-            self._session.run(b"COMMIT")
-        except BaseException:
-            self._session.run(b"ROLLBACK")
-            raise
-        return len(held)
-
-    def _queue(self, first: Held, *, write: bool) -> list[Held]:
-        """The change and those that wait behind it: of its row, also where that moved to another key. Locks them."""
+        done = 0
         keys = {first.key, first.new_key} - {""}
+        queue = [first]
+        while queue:
+            first = queue[0]
+            self._session.run(b"ROLLBACK;BEGIN")
+            try:
+                queue = self._queue(first, keys, write=write)
+                self._mark(first.site)
+                # What is held again writes no row, so its site does not matter, and its order does: all of it at once.
+                while queue and (queue[0].site == first.site or self._resolver.quarantine.holds_any):
+                    one = queue.pop(0)
+                    if write:
+                        self._again(one)
+                    audit = sql_text(f"{state} by {by} at {now_us()} µs")
+                    self._session.run(f"UPDATE {meta.QUARANTINE} SET state='{state}', audit={audit} WHERE id={one.id}".encode())
+                    done += 1
+                self._session.run(b"COMMIT")
+            except BaseException as error:
+                if isinstance(error, ReplicatorError) and not isinstance(error, UsageError):
+                    error.set_remedy(_remedy(error, first.id))
+                with contextlib.suppress(DatabaseError):  # gone with its connection
+                    self._session.run(b"ROLLBACK")
+                raise
+        return done
+
+    def _queue(self, first: Held, keys: set[str], *, write: bool) -> list[Held]:
+        """The change and those that wait behind it: of its row, also where that moved to another key. Locks them.
+
+        ``keys`` are those that the row is known to have had; what is found is added.
+        """
         queue = []
         for one in self._read(f"state='held' AND table_name={sql_text(first.table)}", lock=True):
             if keys.isdisjoint({one.key, one.new_key}):
@@ -130,7 +144,7 @@ class QuarantineDesk:
                     f"change {one.id} of the same row was held before change {first.id}",
                     remedy=f"retry or discard {one.id} first: what is behind it follows",
                 )
-        if not queue:
+        if not queue or queue[0].id != first.id:
             raise UsageError(f"somebody else decided about change {first.id}", remedy="see `replicator quarantine list`")
         return queue
 
@@ -142,7 +156,7 @@ class QuarantineDesk:
         plan = self._plans.get(data.table_map)
         if plan is None:
             return
-        columns = parse_table_map(data.table_map, data.flavor).columns
+        columns = plan.map.columns  # fitted to the target: they know the character set that a literal must name
 
         def literals(texts: tuple[bytes | None, ...] | None) -> tuple[Any, ...] | None:
             if texts is None:
@@ -166,6 +180,17 @@ class QuarantineDesk:
         sql = f"SELECT {_COLUMNS} FROM {meta.QUARANTINE} WHERE {own} AND {where} ORDER BY id{' FOR UPDATE' if lock else ''}"
         (outcome,) = self._session.run(sql.encode())
         return [_held(text_row(packet)) for packet in outcome.rows or []]
+
+
+def _remedy(error: ReplicatorError, number: int) -> str:
+    """What helps here; the error's own may be about a flow that stopped."""
+    again = f"`replicator quarantine retry {number}` again"
+    if isinstance(error, ApplyError):
+        return (
+            f"mend the row or the table at the target, or set another policy, then {again}; or drop the change with "
+            f"`replicator quarantine discard {number}`"
+        )
+    return f"the change is held as before; once the target answers, {again}"
 
 
 def _held(row: list[bytes | None]) -> Held:

@@ -260,3 +260,85 @@ def test_a_large_transaction_stays_behind_what_is_held(pairs: Pairs, flavor: str
     for at in (0, 2):
         assert decide(pair, "retry", held(pair)[0]["id"]).stdout == "decided again: 2\n", at
     assert pair.differences() == []
+
+
+def test_a_held_text_is_released_in_the_targets_character_set(pairs: Pairs, flavor: str) -> None:
+    """The origin's column is utf16, the target's utf8mb4: the text is the same, not the bytes."""
+    pair = start(pairs, flavor, HOLD)
+    table = f"{pair.name}.u"
+    execute(pair.origin, f"CREATE TABLE {table} (id INT PRIMARY KEY, v VARCHAR(20) CHARACTER SET utf16)")
+    pair.settle()
+    execute(pair.target, f"ALTER TABLE {table} MODIFY v VARCHAR(20) CHARACTER SET utf8mb4")
+    execute(pair.target, f"INSERT INTO {table} VALUES (1, 'mine')")
+    pair.restart("west")
+    execute(pair.origin, f"INSERT INTO {table} VALUES (1, 'Grüße ✓')")
+    pair.settle()
+    (one,) = held(pair)
+    execute(pair.target, f"DELETE FROM {table}")
+    done = decide(pair, "retry", one["id"])
+    assert (done.returncode, done.stdout) == (0, "decided again: 1\n"), done.stderr
+    assert execute(pair.target, f"SELECT v FROM {table}") == [("Grüße ✓",)]
+
+
+def test_a_table_with_held_changes_is_not_taken_away(pairs: Pairs, flavor: str) -> None:
+    """TRUNCATE, RENAME, DROP, DROP DATABASE stop before it, naming what is held; other tables, and altering it, are free."""
+    pair = start(pairs, flavor, HOLD)
+    name = pair.name
+    execute(pair.origin, f"CREATE TABLE {name}.other LIKE {name}.t")
+    pair.settle()
+    renames = f"RENAME TABLE {name}.t TO {name}.t2, {name}.other TO {name}.t", f"DROP TABLE {name}.t"
+    for number, statement in enumerate([f"TRUNCATE TABLE {name}.t", *renames, f"DROP DATABASE {name}"]):
+        table, key = f"{name}.t" if number < 3 else f"{name}.t2", 7 + number
+        execute(pair.target, f"INSERT INTO {table} VALUES ({key}, 'mine')")
+        execute(pair.origin, f"INSERT INTO {table} VALUES ({key}, 'x')", f"ALTER TABLE {table} COMMENT 'number {number}'")
+        if number == 0:
+            execute(pair.origin, f"TRUNCATE TABLE {name}.other")
+        pair.settle()
+        (one,) = held(pair)
+        execute(pair.origin, statement)
+        error = pair.wait_stopped("west", "applier")
+        assert f"of {table}, of which 1 earlier changes are in quarantine" in error["what"], statement
+        assert f"`replicator quarantine discard {one['id']}`" in error["remedy"]
+        assert execute(pair.target, f"SELECT v FROM {table} WHERE id={key}") == [("mine",)]
+        if number < 3:
+            assert decide(pair, "discard", one["id"]).returncode == 0
+            assert pair.command("resume", "--pair", name).returncode == 0
+            pair.settle()
+            names = f"SELECT table_name FROM information_schema.tables WHERE table_schema='{name}' ORDER BY table_name"
+            assert execute(pair.target, names) == execute(pair.origin, names)
+
+
+def test_a_release_that_fails_says_what_helps_and_changes_nothing(pairs: Pairs, flavor: str) -> None:
+    """The remedy is the release itself, once more, or to drop the change: no flow has stopped."""
+    pair = start(pairs, flavor, HOLD)
+    execute(pair.target, f"INSERT INTO {pair.name}.t VALUES (7, 'mine')")
+    execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES (7, 'too long')")
+    pair.settle()
+    (one,) = held(pair)
+    execute(pair.target, f"DELETE FROM {pair.name}.t WHERE id=7", f"ALTER TABLE {pair.name}.t MODIFY v VARCHAR(3)")
+    done = decide(pair, "retry", one["id"])
+    assert done.returncode == 1
+    assert f"`replicator quarantine retry {one['id']}` again" in done.stderr
+    assert f"`replicator quarantine discard {one['id']}`" in done.stderr
+    assert "replicator resume" not in done.stderr and "replicator skip" not in done.stderr
+    assert held(pair) == [one] and 7 not in rows(pair)
+    execute(pair.target, f"ALTER TABLE {pair.name}.t MODIFY v VARCHAR(20)")
+    assert decide(pair, "retry", one["id"]).returncode == 0
+    assert pair.differences() == []
+
+
+def test_each_held_change_is_released_as_its_own_sites(pairs: Pairs, flavor: str) -> None:
+    """Of two sites in one queue: in order, each under its name; or both held again, in order."""
+    pair = start(pairs, flavor, HOLD)
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='mine' WHERE id=1")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='x' WHERE id=1")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='y' WHERE id=1")
+    pair.settle()
+    execute(pair.target, f"UPDATE replicator.quarantine SET site='north' WHERE id={held(pair)[1]['id']}")
+    assert decide(pair, "retry", held(pair)[0]["id"]).stdout == "decided again: 2\n"
+    assert [(json.loads(one["after"])["v"], one["site"]) for one in held(pair)] == [("x", ""), ("y", "north")]
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='a' WHERE id=1")
+    assert decide(pair, "retry", held(pair)[0]["id"]).stdout == "decided again: 2\n"
+    assert rows(pair)[1] == "y" and held(pair) == []
+    mark = f"SELECT site FROM replicator.checkpoint WHERE flow='{pair.flow}' AND slot=65535"
+    assert execute(pair.target, mark) == [("north",)]
