@@ -49,12 +49,12 @@ class Bulk:
         changes = [(txn, change) for txn in txns for change in self._changes(txn)]
         for _, change in changes:
             self._table(change).want(change)
-        selects = [(known, sql) for known in self.tables.values() for sql in known.selects()]
-        if sum(len(sql) + 1 for _, sql in selects) > self.packet_bytes:
+        selects = [(known, number, sql) for known in self.tables.values() for number, sql in known.selects()]
+        if sum(len(sql) + 1 for _, _, sql in selects) > self.packet_bytes:
             raise NotPlain
-        outcomes = session.run(b";".join([sql for _, sql in selects])) if selects else []
-        for (known, _), outcome in zip(selects, outcomes, strict=True):
-            known.learn([known.shape.values_of_row(text_row(packet)) for packet in outcome.rows or []])
+        outcomes = session.run(b";".join([sql for _, _, sql in selects])) if selects else []
+        for (known, number, _), outcome in zip(selects, outcomes, strict=True):
+            known.learn(number, [known.shape.values_of_row(text_row(packet)) for packet in outcome.rows or []])
         resolver = self.resolver
         memory = resolver.memory
         if memory is not None and any(memory.concerns(known.plan) for known in self.tables.values()):

@@ -11,13 +11,26 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-__all__ = ["fold_of"]
+__all__ = ["fold_of", "folds_plainly"]
 
 _CODECS = {"utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "latin1": "cp1252", "ucs2": "utf-16-be", "utf16": "utf-16-be"}
 _CODECS |= {"utf32": "utf-32-be", "utf16le": "utf-16-le", "gb18030": "gb18030", "gbk": "gbk", "sjis": "shift_jis"}
 
 _ANY_ACCENT = re.compile(r"(utf8(mb[34])?|ucs2|utf16(le)?|utf32)_(general|unicode(_520)?|0900_ai|uca1400_ai)(_nopad)?_ci$")
 """Those without the rules of some language, in which an accented letter may be one of its own."""
+
+_OWN_RULES = re.compile(
+    r"lithuanian|latvian|hungarian|roman(_|$)|_(lt|lv|hu|la)_0900|swe7|czech|filename"
+    r"|(big5|gb2312|gbk)_chinese|cp1251_ukrainian|(geostd8|koi8u|macce)_general"
+)
+"""Those to which texts of ASCII may be equal whose letters are not: ``i`` and ``y``, ``u`` and ``v``, ``m`` and ``n``, ``~`` and
+``y``. A test asks the servers about all the others.
+"""
+
+
+def folds_plainly(collation: str) -> bool:
+    """Whether any two texts of printable ASCII that are equal to the collation are so in upper case without trailing spaces."""
+    return _OWN_RULES.search(collation.lower()) is None
 
 
 def fold_of(charset: str, collation: str) -> Callable[[bytes], object]:

@@ -1,8 +1,8 @@
 """Which rows a batch touches, so that batches which touch none in common may be written at once. Pure; errs on the safe side.
 
 Keys count by every unique key of the target, before and after. A text key goes by its collation: ASCII text is folded to upper
-case without trailing spaces, which never tells two equal keys apart; anything else stands for the whole table. Tables tied by
-foreign keys count as one.
+case without trailing spaces, which never tells two equal keys apart where the collation ``folds_plainly``; anything else stands
+for the whole table. Tables tied by foreign keys count as one.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ class Footprint:
             return
         for number, ordinals in enumerate((plan.identity, *plan.uniques)):
             text = [i for i in ordinals if plan.folds(i)]
+            if not plan.folds_plainly(text):
+                self.keys[table] = None
+                return
             for image in images:
                 values = [image[i] for i in ordinals]
                 for at, i in enumerate(ordinals):

@@ -40,6 +40,8 @@ class KnownRows:
         if not plan.identity or target.opaque_unique or plan.cascading or plan.lenient:
             raise NotPlain
         self._keys = (plan.identity, *plan.uniques)
+        if not all(plan.folds_plainly(ordinals) for ordinals in self._keys):
+            raise NotPlain
         self._places = [_places(self.shape, ordinals) for ordinals in self._keys]
         self._wanted: list[dict[Row, Any]] = [{} for _ in self._keys]  # folded key to a literal image that has it
         self._rows: list[dict[Row, Row]] = [{} for _ in self._keys]
@@ -59,10 +61,10 @@ class KnownRows:
         if folded is not None:
             self._wanted[number].setdefault(folded, image)
 
-    def selects(self) -> Iterator[bytes]:
-        """The statements that read and lock what was counted."""
+    def selects(self) -> Iterator[tuple[int, bytes]]:
+        """The statements that read and lock what was counted, each with the number of the key by which it looks."""
         plan = self.plan
-        for ordinals, wanted in zip(self._keys, self._wanted, strict=True):
+        for number, (ordinals, wanted) in enumerate(zip(self._keys, self._wanted, strict=True)):
             images = list(wanted.values())
             for at in range(0, len(images), _KEYS):
                 part = images[at : at + _KEYS]
@@ -70,11 +72,13 @@ class KnownRows:
                     where = plan.where_keys([plan.key(image) for image in part])
                 else:
                     where = b" OR ".join([b"(%b)" % plan.where_ordinals(ordinals, image) for image in part])
-                yield plan.select_head + where + b" FOR UPDATE"
+                yield number, plan.select_head + where + b" FOR UPDATE"
 
-    def learn(self, rows: Iterable[Row]) -> None:
-        """Rows that the statements found."""
+    def learn(self, number: int, rows: Iterable[Row]) -> None:
+        """Rows that a statement found by key number ``number``; NotPlain where the server found one by another key than ours."""
         for row in rows:
+            if self._folded(number, row) not in self._wanted[number]:
+                raise NotPlain
             self.put(row)
 
     def at(self, number: int, row: Row) -> Row | None:

@@ -18,6 +18,7 @@ from ..row.floats import double_literal
 from ..row.select import select_expr
 from ..row.tablemap import parse_table_map
 from ..row.types import Column, TableMap, Type
+from .collate import folds_plainly
 from .fit import fit_to_target
 from .target import TargetTable
 from .versioned import current_rows
@@ -138,6 +139,11 @@ class TablePlan:
         """Whether two different values of that column may be equal to the server's collation."""
         at_target = self.target.column(self.map.columns[ordinal].name)
         return at_target is not None and bool(at_target.collation)
+
+    def folds_plainly(self, ordinals: Sequence[int]) -> bool:
+        """Whether ASCII texts of a key that are equal to the server are so in upper case without trailing spaces."""
+        there = [self.target.column(self.map.columns[i].name) for i in ordinals]
+        return all(column is None or folds_plainly(column.collation) for column in there)
 
     def needs_order(self, before: Image | None, after: Image | None) -> bool:
         """Whether this change must be written in place, or its effect on other rows (foreign keys) depends on when it comes."""

@@ -11,7 +11,7 @@ __all__ = ["change", "plan"]
 _LONG, _VARCHAR = 3, 15
 
 
-def plan(*, text_key: bool = False, children: tuple[ForeignKey, ...] = ()) -> TablePlan:
+def plan(*, text_key: bool = False, children: tuple[ForeignKey, ...] = (), collation: str = "utf8mb4_general_ci") -> TablePlan:
     """Of a table ``t (k, u, v)`` with the primary key ``k`` and the unique key ``u``."""
     kinds = (_VARCHAR if text_key else _LONG, _LONG, _LONG)
     types = bytes(kinds)
@@ -21,7 +21,7 @@ def plan(*, text_key: bool = False, children: tuple[ForeignKey, ...] = ()) -> Ta
     body = b"\x01d\x00\x01t\x00" + bytes([len(types)]) + types + bytes([len(meta)]) + meta + b"\x06" + extras
     kind, charset = ("varchar(30)", "utf8mb4") if text_key else ("int", "")
     columns = (
-        TargetColumn("k", kind, False, False, False, charset and "utf8mb4_general_ci", charset),
+        TargetColumn("k", kind, False, False, False, charset and collation, charset),
         TargetColumn("u", "int", False, True, True, "", ""),
         TargetColumn("v", "int", False, True, True, "", ""),
     )

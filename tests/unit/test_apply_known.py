@@ -14,7 +14,8 @@ def test_a_row_is_found_by_each_of_its_keys_and_follows_what_is_decided() -> Non
     known = KnownRows(plan())
     known.want(change(known.plan, (b"1", b"5", b"0"), (b"2", b"6", b"0")))
     assert len(list(known.selects())) == 2
-    known.learn([(1, 5, 0), (9, 6, 7)])
+    known.learn(0, [(1, 5, 0)])
+    known.learn(1, [(9, 6, 7)])
     assert known.at(0, (1, None, None)) == (1, 5, 0)
     assert known.at(0, (2, None, None)) is None
     assert known.at(1, (2, 6, 0)) == (9, 6, 7)
@@ -34,13 +35,29 @@ def test_a_key_that_was_not_read_is_not_taken_for_missing() -> None:
         known.at(0, (7, 5, 0))
 
 
+def test_a_row_that_the_server_finds_by_another_key_is_not_taken_for_missing() -> None:
+    """Where it takes for one key what we do not, its row would not be found."""
+    known = KnownRows(plan())
+    known.want(change(known.plan, None, (b"1", b"5", b"0")))
+    known.learn(1, [(9, 5, 0)])
+    with pytest.raises(NotPlain):
+        known.learn(0, [(9, 5, 0)])
+
+
+@pytest.mark.parametrize("collation", ["utf8mb4_lithuanian_ci", "utf8mb4_lv_0900_ai_ci", "utf8mb4_roman_ci"])
+def test_a_collation_that_takes_letters_for_one_is_left_to_the_server(collation: str) -> None:
+    """A delete of "y" takes the row "i", which was never looked for."""
+    with pytest.raises(NotPlain):
+        KnownRows(plan(text_key=True, collation=collation))
+
+
 @pytest.mark.parametrize("found", [b"A", b"a "])
 def test_two_spellings_of_a_text_key_are_left_to_the_server(found: bytes) -> None:
     """Also where one comes with a row that was found."""
     known = KnownRows(plan(text_key=True))
     known.want(change(known.plan, None, (b"a", b"5", b"0")))
     with pytest.raises(NotPlain):
-        known.learn([(found, 5, 0)])
+        known.learn(0, [(found, 5, 0)])
     known = KnownRows(plan(text_key=True))
     known.want(change(known.plan, None, (b"a", b"5", b"0")))
     with pytest.raises(NotPlain):
