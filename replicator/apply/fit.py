@@ -55,6 +55,7 @@ _ROUNDING = {
 }
 """Types that would take a value of the origin's only changed, and say nothing."""
 _TEMPORAL = frozenset({"datetime", "timestamp", "time"})
+_INTEGERS = frozenset({Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLONG})
 
 
 def fit_to_target(table_map: TableMap, target: TargetTable) -> TableMap:
@@ -67,6 +68,7 @@ def fit_to_target(table_map: TableMap, target: TargetTable) -> TableMap:
             types[column.name] = _data_type(there)
             _check(column, there, f"table {target.schema}.{target.name}, column {column.name}")
             column = _introduced(column, there)
+            column = replace(column, padding=_padding(column, there))
             if target.flavor == FLAVOR_MARIADB and column.type in (Type.FLOAT, Type.DOUBLE):
                 column = replace(column, written_as="zero")
         columns.append(column)
@@ -84,14 +86,37 @@ def _check(column: Column, there: TargetColumn, where: str) -> None:
         return
     if data_type in _ROUNDING.get(Type(column.type), ()):
         raise _narrower(column, there, where)
-    if column.type in (Type.DATETIME, Type.TIMESTAMP, Type.TIME) and data_type in _TEMPORAL:
-        digits = _FRACTION.search(there.type)
-        if (int(digits[1]) if digits else 0) < column.decimals:
-            raise _narrower(column, there, where)
-    if column.type == Type.DECIMAL and data_type == "decimal":
-        scale = _SCALE.search(there.type)
-        if (int(scale[2] or 0) if scale else 0) < column.decimals:
-            raise _narrower(column, there, where)
+    timed = column.type in (Type.DATETIME, Type.TIMESTAMP, Type.TIME) and data_type in _TEMPORAL
+    if timed and _fraction_digits(there) < column.decimals:
+        raise _narrower(column, there, where)
+    if column.type == Type.DECIMAL and data_type == "decimal" and _scale(there) < column.decimals:
+        raise _narrower(column, there, where)
+
+
+def _fraction_digits(there: TargetColumn) -> int:
+    digits = _FRACTION.search(there.type)
+    return int(digits[1]) if digits else 0
+
+
+def _scale(there: TargetColumn) -> int:
+    scale = _SCALE.search(there.type)
+    return int(scale[2] or 0) if scale else 0
+
+
+def _padding(column: Column, there: TargetColumn) -> str:
+    """What the target's text of a value has more than the origin's."""
+    data_type = _data_type(there)
+    day = ""
+    if column.type == Type.DATE and data_type in ("datetime", "timestamp"):
+        day, digits = " 00:00:00", _fraction_digits(there)
+    elif column.type in (Type.DATETIME, Type.TIMESTAMP, Type.TIME) and data_type in _TEMPORAL:
+        digits = _fraction_digits(there)
+    elif (column.type == Type.DECIMAL or column.type in _INTEGERS) and data_type == "decimal":
+        digits = _scale(there)
+    else:
+        return ""
+    more = digits - column.decimals
+    return day + ("." if more and not column.decimals else "") + "0" * more
 
 
 def _narrower(column: Column, there: TargetColumn, where: str) -> ApplyError:

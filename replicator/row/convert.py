@@ -44,6 +44,8 @@ def value_of_text(column: Column, text: bytes | None) -> int | float | bytes | N
         if column.type in _FLOATS:
             return float(text)
     except ValueError as error:
+        if column.padding:  # the target's column holds more than the origin's could
+            return text
         raise _misfit(column) from error
     return text
 
@@ -57,6 +59,8 @@ def text_of_value(column: Column, value: object) -> bytes | None:
     if column.type in _INTEGERS or column.type in _FLAGS:
         if isinstance(value, int):
             return b"%d" % value
+        if column.padding and isinstance(value, bytes):
+            return value
     elif column.type in _FLOATS:
         if isinstance(value, int | float):
             return double_text(float(value))

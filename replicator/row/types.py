@@ -59,6 +59,7 @@ class Column:
     ``written_as`` is ``json`` or ``text`` where the target's column is that and the origin's is the other: see ``for_target``;
     and ``zero`` where the target's floating point numbers have no minus zero.
     ``introducer`` is the origin's character set where the target's column has another: the server converts.
+    ``padding`` is what the target's text of a value has behind the origin's: zeros of a wider scale, midnight of a date.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Column:
     dimensions: int = 0
     written_as: str = ""
     introducer: str = ""
+    padding: str = ""
 
     @property
     def is_text(self) -> bool:

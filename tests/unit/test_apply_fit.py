@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from replicator.apply.fit import fit_to_target
@@ -87,4 +89,26 @@ def test_what_would_change_values_silently_is_refused(column: Column, kind: str)
 )
 def test_wider_columns_are_taken(column: Column, kind: str) -> None:
     """A target may have room to spare."""
-    assert _fit(column, kind) == column
+    assert replace(_fit(column, kind), padding="") == column
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "padding"),
+    [
+        (Column("c", Type.DECIMAL, nullable=True, precision=10, decimals=2), "decimal(20,4)", "00"),
+        (Column("c", Type.DECIMAL, nullable=True, precision=10), "decimal(20,4) unsigned zerofill", ".0000"),
+        (Column("c", Type.DECIMAL, nullable=True, precision=10, decimals=2), "decimal(20,2)", ""),
+        (Column("c", Type.LONG, nullable=True), "decimal(20,1)", ".0"),
+        (Column("c", Type.DATETIME, nullable=True, decimals=3), "datetime(6)", "000"),
+        (Column("c", Type.TIMESTAMP, nullable=True), "datetime(2)", ".00"),
+        (Column("c", Type.TIME, nullable=True), "time", ""),
+        (Column("c", Type.DATE, nullable=True), "datetime(1)", " 00:00:00.0"),
+        (Column("c", Type.DECIMAL, nullable=True, precision=10, decimals=2), "varchar(30)", ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_a_wider_column_prints_behind_a_value_is_known(column: Column, kind: str, padding: str) -> None:
+    """And cut away where the target is read, so that equal values have equal texts."""
+    fitted = _fit(column, kind)
+    assert fitted.padding == padding
+    assert (f"='{padding}'" in select_expr(fitted, "`c`")) is bool(padding)

@@ -145,11 +145,18 @@ def test_a_text_of_another_type_never_becomes_sql(kind: Type, text: bytes) -> No
         literal_of_text(column(kind), text)
 
 
+def test_what_only_a_wider_target_holds_stays_a_text() -> None:
+    """It equals no number of the origin's, and comes back as it was."""
+    c = column(Type.LONG, padding=".000")
+    assert value_of_text(c, b"5") == 5
+    assert value_of_text(c, b"5.500") == b"5.500" == text_of_value(c, b"5.500")
+
+
 def test_select_expressions_read_exact_values() -> None:
     """What a plain column would print short, padded or by label is read by an expression."""
     assert select_expr(column(Type.FLOAT), "`c`") == "CAST(`c` AS DOUBLE)"
     assert select_expr(column(Type.LONG, unsigned=True), "`c`") == "CAST(`c` AS UNSIGNED)"
-    assert select_expr(column(Type.DECIMAL, unsigned=True, precision=9, decimals=2), "`c`") == "CAST(`c` AS DECIMAL(9,2))"
+    assert select_expr(column(Type.DECIMAL, unsigned=True, precision=9, decimals=2), "`c`") == "CAST(`c` AS DECIMAL(65,2))"
     assert select_expr(column(Type.STRING, charset=63, length=16), "`c`") == "CAST(`c` AS BINARY(16))"
     assert select_expr(column(Type.VARCHAR, charset=45), "`c`") == "`c`"
 
