@@ -325,7 +325,8 @@ class Resolver:
             statements.append(plan.delete_head + self._where(change, shape, local.row))
         elif decision.action in (Action.WRITE_INSERT, Action.WRITE_UPDATE):
             assert decision.row is not None
-            literals = shape.literals(change, row_change, decision.row)
+            current = local.row if decision.action is Action.WRITE_UPDATE else None
+            literals = shape.literals(change, row_change, decision.row, current)
             if decision.action is Action.WRITE_INSERT:
                 statements.append(plan.insert_head + plan.row(literals))
             else:

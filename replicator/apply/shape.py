@@ -9,6 +9,7 @@ from conflict.stamps import Register
 from conflict.table import ColumnInfo, ColumnKind, TableInfo
 from conflict.types import Change as RowChange
 from conflict.types import Row, key_of
+from conflict.values import same_value
 
 from ..row.charsets import charset_name
 from ..row.convert import key_literal, literal_of_value, text_of_value, value_of_text
@@ -100,13 +101,24 @@ class Shape:
             texts[ordinal] = text_of_value(column, value)
         return self.plan.where_row(tuple(texts))
 
-    def literals(self, change: Change, row_change: RowChange, row: Row) -> Image:
-        """A row to write, as a literal image of the table map; the change's own literals where it is its after image."""
-        if row is row_change.after and change.after is not None:
+    def literals(self, change: Change, row_change: RowChange, row: Row, current: Row | None = None) -> Image:
+        """A row to write, as a literal image of the table map; the change's own literals where it is its after image.
+
+        A merged row takes of ``current``, which it is written over, each column that is the same as it is: a value's literal
+        does not tell all of a JSON document, nor characters that the origin's set has not.
+        """
+        after = row_change.after
+        if row is after and change.after is not None:
             return change.after
         image: list[bytes] = [b"DEFAULT"] * len(self.plan.map.columns)
-        for ordinal, column, value in zip(self.plan.written, self._columns, row, strict=True):
-            image[ordinal] = literal_of_value(column, value)
+        for at, (ordinal, column, value) in enumerate(zip(self.plan.written, self._columns, row, strict=True)):
+            # Named, and not left out: the server would set a column that is ON UPDATE CURRENT_TIMESTAMP.
+            if current is not None and same_value(value, current[at]) and not (column.type == Type.ENUM and value == 0):
+                image[ordinal] = quote(column.name)
+            elif after is not None and change.after is not None and same_value(value, after[at]):
+                image[ordinal] = change.after[ordinal]
+            else:
+                image[ordinal] = literal_of_value(column, value)
         return tuple(image)
 
     def key_values(self, row: Row) -> list[object]:

@@ -292,3 +292,45 @@ def test_rows_too_large_for_the_log(pairs: Pairs, flavor: str) -> None:
     (entry,) = recorded(pair, "big")
     assert json.loads(entry["after_image"])["b"]["bytes"] == 3_000_000
     assert len(json.loads(entry["current_row"])["b"]["sha256"]) == 64
+
+
+MERGES: dict[str, Any] = {
+    "merge_columns": "merge_columns",
+    "delta": {"policy": "delta", "columns": ["n"]},
+    "greatest": {"policy": "greatest", "columns": ["n"]},
+    "hook": f"{HOOKS}:longer",
+}
+TYPED = "JSON_OBJECT('amount', CAST({} AS DECIMAL(5,2)), 'day', CAST('2024-01-02' AS DATE))"
+
+
+def test_a_merge_leaves_what_it_did_not_touch(pairs: Pairs, flavor: str) -> None:
+    """A document's numbers and dates stay what they are, of both sides, and no column is set anew by the server."""
+    policies = {f"*.{name}": {"default": "keep_target", "update_differing": policy} for name, policy in MERGES.items()}
+    pair = pairs(flavor, flavor, options={"conflicts": {"tables": policies}, "detect": "full"})
+    columns = "id INT PRIMARY KEY, a VARCHAR(20), n INT, doc JSON, stamp TIMESTAMP NULL DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP"
+    for table in MERGES:
+        rows = ",".join([f"({i}, 'a', 50, {TYPED.format('1.10')}, '2001-01-01 00:00:00')" for i in (1, 2)])
+        execute(
+            pair.origin, f"CREATE TABLE {pair.name}.{table} ({columns})", f"INSERT INTO {pair.name}.{table} VALUES {rows}"
+        )
+    pair.start()
+    pair.settle()
+    for table in MERGES:
+        name = f"{pair.name}.{table}"
+        execute(pair.target, f"UPDATE {name} SET a='longer', stamp=stamp")
+        execute(
+            pair.origin,
+            f"UPDATE {name} SET n=60, stamp=stamp WHERE id=1",
+            f"UPDATE {name} SET n=60, doc={TYPED.format('2.50')}, stamp=stamp WHERE id=2",
+        )
+    pair.settle()
+    for table in MERGES:
+        name = f"{pair.name}.{table}"
+        documents = "SELECT id, n, CAST(doc AS CHAR), YEAR(stamp), JSON_TYPE(JSON_EXTRACT(doc, '$.amount')),"
+        documents += f" JSON_TYPE(JSON_EXTRACT(doc, '$.day')) FROM {name} ORDER BY id"
+        at_origin, at_target = execute(pair.origin, documents), execute(pair.target, documents)
+        assert len(recorded(pair, table)) == 2
+        if table == "hook":  # which leaves all but one column as the target has it
+            at_origin, at_target = ([row[3:] for row in rows] for rows in (at_origin, at_target))
+        assert at_target == at_origin, table
+        assert {a for (a,) in execute(pair.target, f"SELECT a FROM {name}")} == {"longer"}, table
