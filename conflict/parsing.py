@@ -41,10 +41,14 @@ class PolicyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The policies of one place: by type, and the default for the types it makes sense for."""
+    """The policies of one place: by type, and the default for the types it makes sense for.
+
+    ``detect`` is of a table: whether whole rows are compared (``full``), or only keys (``key``); None where it does not say.
+    """
 
     types: tuple[tuple[ConflictType, Policy], ...] = ()
     default: Policy | None = None
+    detect: str | None = None
 
     def policy_for(self, conflict: ConflictType) -> Policy | None:
         """What this place says about a type; None if nothing."""
@@ -136,7 +140,7 @@ class Reader:
         if isinstance(value, str) or (isinstance(value, Mapping) and "policy" in value):
             return Entry(default=self.policy(value, path))
         block = self.mapping(value, path)
-        extra = ("default", "columns") if columns else ("default",)
+        extra = ("default", "columns", "detect") if columns else ("default",)
         self.known_keys(block, (*ConflictType, *extra), path)
         types: dict[ConflictType, Policy] = {}
         for conflict in ConflictType:
@@ -147,7 +151,8 @@ class Reader:
         if columns and "columns" in block:
             self._table_columns(block, path, types)
         default = self.policy(block["default"], (*path, "default")) if "default" in block else None
-        return Entry(tuple(types.items()), default)
+        chosen = self.word(block["detect"], ("full", "key"), (*path, "detect")) if columns and "detect" in block else None
+        return Entry(tuple(types.items()), default, chosen)
 
     def _table_columns(self, block: Mapping[str, Any], path: Path, types: dict[ConflictType, Policy]) -> None:
         """``columns:`` beside the types stands for ``update_differing: {policy: merge_columns, columns: ...}``."""

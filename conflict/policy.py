@@ -8,7 +8,7 @@ The block is a mapping::
     quarantine: {max_rows: 10000}
     default: POLICY | {TYPE: POLICY, ..., default: POLICY}
     tables:
-      "schema.table": POLICY | {TYPE: POLICY, ..., default: POLICY, columns: {COLUMNS: POLICY, ...}}
+      "schema.table": POLICY | {TYPE: POLICY, ..., default: POLICY, columns: {COLUMNS: POLICY, ...}, detect: full | key}
 
 ``POLICY`` is a word or a mapping with ``policy:`` and its options. Patterns may hold globs; a name with a dot is written in
 backticks. The most specific entry wins: table and type, table default, pair and type, pair default, and then ``halt``;
@@ -109,6 +109,10 @@ class Policies:
         differing = (ConflictType.UPDATE_DIFFERING, ConflictType.DELETE_DIFFERING)
         policies = [self.policy_for(c, table) for c in differing]
         return any(p.path and p.name is not PolicyName.APPLY_ORIGIN for p in policies)
+
+    def detect(self, table: TableName) -> str | None:
+        """What the table's entries say of comparing whole rows: ``full``, ``key``, or None."""
+        return next((t.entry.detect for t in self._matching(table) if t.entry.detect is not None), None)
 
     def needs_provenance(self, table: TableName) -> bool:
         """Whether the last writer of each row and key has to be remembered: ``latest_timestamp`` is in use."""

@@ -119,8 +119,9 @@ class Plans:
         return policies.observe or policy.name is PolicyName.SKIP_IF_MISSING
 
     def _full(self, table_map: TableMap) -> bool:
-        if self._detect is not None:
-            return self._detect == "full"
+        detect = self._stream.policies.detect((table_map.schema, table_map.table)) or self._detect
+        if detect is not None:
+            return detect == "full"
         if self._stream.pair.mode == "bidirectional":
             return True
         return bool(self._stream.policies.needs_full((table_map.schema, table_map.table)))

@@ -68,6 +68,9 @@ def test_what_detection_by_key_does_not_see_is_said(pairs: Pairs, flavor: str, c
     never = pairs(flavor, flavor, options={"conflicts": policy, "detect": "key"})
     table(never)
     assert [w for w in warnings(never, capsys) if "will never be asked" in w]
+    of_table = pairs(flavor, flavor, options={"conflicts": {"tables": {"*.t": {"detect": "full"}}}})
+    table(of_table)
+    assert not [w for w in warnings(of_table, capsys) if "only keys" in w or "detect" in w]
     meant = pairs(flavor, flavor, options={"detect": "key"})
     table(meant)
     assert not [w for w in warnings(meant, capsys) if "detect" in w]

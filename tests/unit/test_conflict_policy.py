@@ -117,6 +117,19 @@ def test_what_a_table_needs() -> None:
     assert needs("other") == (False, False, False, False)
 
 
+def test_a_table_says_how_it_is_compared() -> None:
+    """The most specific pattern that says anything; else it is the pair's matter."""
+    tables = {"a.*": {"detect": "key"}, "a.b": {"detect": "full", "default": "keep_target"}, "a.c": "keep_target", "b.*": {}}
+    policies = parse_policies({"tables": tables})
+    assert [policies.detect(("a", name)) for name in "bcd"] == ["full", "key", "key"]
+    assert policies.detect(("b", "b")) is None
+    assert policies.policy_for(ConflictType.INSERT_EXISTS, ("a", "b")).name is PolicyName.KEEP_TARGET
+    (problem,) = problems({"tables": {"a.b": {"detect": "fully"}}})
+    assert problem.path == ("tables", "a.b", "detect") and "full" in problem.remedy
+    (problem,) = problems({"default": {"detect": "full"}})
+    assert problem.path == ("default", "detect")
+
+
 def test_policies_can_be_compared_and_pickled() -> None:
     """They are part of a frozen plan that is handed to another process."""
     policies = parse_policies(EXAMPLE)

@@ -52,18 +52,20 @@ def _unmatched(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:
 
 
 def _unseen(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:
-    chosen = stream.apply.detect or stream.pair.detect
-    if chosen == "key":
-        for table in tables:
-            if stream.policies.needs_full((table.schema, table.name)):
-                what = f"detect: key does not see differing rows, for which {table} has a policy: it will never be asked"
-                yield warning(stream.id.flow, what, "detect: full, or leave `detect` out")
-    elif chosen is None and stream.pair.mode != "bidirectional":
-        by_key = [str(t) for t in tables if not stream.policies.needs_full((t.schema, t.name))]
-        if by_key:
-            some = ", ".join(by_key[:3]) + (f" and {len(by_key) - 3} more" if len(by_key) > 3 else "")
-            what = f"only keys are compared in {some}: a row changed at {stream.target.name} is overwritten unnoticed"
-            yield warning(stream.id.flow, what, "detect: full to notice it, detect: key to say that it is meant")
+    of_pair = stream.apply.detect or stream.pair.detect
+    by_key = []
+    for table in tables:
+        name = (table.schema, table.name)
+        chosen, wanted = stream.policies.detect(name) or of_pair, stream.policies.needs_full(name)
+        if chosen == "key" and wanted:
+            what = f"detect: key does not see differing rows, for which {table} has a policy: it will never be asked"
+            yield warning(stream.id.flow, what, "detect: full, or leave `detect` out")
+        elif chosen is None and not wanted and stream.pair.mode != "bidirectional":
+            by_key.append(str(table))
+    if by_key:
+        some = ", ".join(by_key[:3]) + (f" and {len(by_key) - 3} more" if len(by_key) > 3 else "")
+        what = f"only keys are compared in {some}: a row changed at {stream.target.name} is overwritten unnoticed"
+        yield warning(stream.id.flow, what, "detect: full to notice it, detect: key to say that it is meant")
 
 
 def table_info(table: Table) -> TableInfo:
