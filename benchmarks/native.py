@@ -50,11 +50,19 @@ def await_position(replica: DatabaseServer, until: str) -> None:
     mysql = replica.flavor == "mysql"
     with replica.connect(autocommit=True) as connection, connection.cursor() as cursor:
         function = "WAIT_FOR_EXECUTED_GTID_SET" if mysql else "MASTER_GTID_WAIT"
-        cursor.execute(f"SELECT {function}(%s, %s)", (until, _TIMEOUT_S))
-        row: Any = cursor.fetchone()
-        if row[0] != 0:
+        deadline = time.monotonic() + _TIMEOUT_S
+        while time.monotonic() < deadline:
+            cursor.execute(f"SELECT {function}(%s, 5)", until)
+            row: Any = cursor.fetchone()
+            if row[0] == 0:
+                return
             cursor.execute("SHOW REPLICA STATUS" if mysql else "SHOW SLAVE STATUS")
-            raise DevError(f"native replication did not arrive: {cursor.fetchall()}")
+            status: Any = cursor.fetchall()
+            names = [column[0] for column in cursor.description or ()]
+            errors = [str(value) for name, value in zip(names, status[0], strict=True) if name.endswith("_Error") and value]
+            if errors:
+                raise DevError(f"native replication stopped: {'; '.join(errors)}")
+        raise DevError(f"native replication did not arrive at {until}")
 
 
 def _mysql(origin: DatabaseServer, start: str, workers: int) -> list[str]:
