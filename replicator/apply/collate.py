@@ -11,10 +11,9 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-__all__ = ["fold_of", "folds_plainly"]
+from ..row.charsets import codec_name
 
-_CODECS = {"utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "latin1": "cp1252", "ucs2": "utf-16-be", "utf16": "utf-16-be"}
-_CODECS |= {"utf32": "utf-32-be", "utf16le": "utf-16-le", "gb18030": "gb18030", "gbk": "gbk", "sjis": "shift_jis"}
+__all__ = ["fold_of", "folds_plainly"]
 
 _ANY_ACCENT = re.compile(r"(utf8(mb[34])?|ucs2|utf16(le)?|utf32)_(general|unicode(_520)?|0900_ai|uca1400_ai)(_nopad)?_ci$")
 """Those without the rules of some language, in which an accented letter may be one of its own."""
@@ -41,7 +40,7 @@ def fold_of(charset: str, collation: str) -> Callable[[bytes], object]:
     any_case = re.search(r"_ci(_|$)", name) is not None
     any_accent = _ANY_ACCENT.match(name) is not None
     try:
-        codec = codecs.lookup(_CODECS.get(charset, charset)).name
+        codec = codecs.lookup(codec_name(charset)).name
     except LookupError:
         codec = "latin-1"  # its bytes, one by one
 

@@ -28,7 +28,7 @@ from .target import Targets
 if TYPE_CHECKING:
     from ..config import StreamConfig
 
-__all__ = ["Plans", "PlansByIndex", "left_out", "plan_transaction"]
+__all__ = ["Plans", "PlansByIndex", "plan_transaction"]
 
 _PACKET_BYTES = 4 << 20
 
@@ -149,12 +149,12 @@ def plan_transaction(planner: Planner, plans: PlansByIndex, txn: Txn) -> None:
     """Plan the changes of a transaction, and the record of what is left out of it."""
     planner.add(plans, txn.events)
     if plans.missing:
-        found = list(left_out(plans, txn))
+        found = list(_left_out(plans, txn))
         planner.extra += [Statement(sql, ANYTHING) for sql in Journal.entries([entry for _, entry, _ in found], _PACKET_BYTES)]
         planner.left_out += [(record, name) for record, _, name in found]
 
 
-def left_out(plans: PlansByIndex, txn: Txn) -> Iterator[tuple[Record, bytes, str]]:
+def _left_out(plans: PlansByIndex, txn: Txn) -> Iterator[tuple[Record, bytes, str]]:
     """What is recorded of the changes for which the target has no place: as a record, as a row of the log, and its table."""
     for event in read_events(txn.events):
         if event.type in KINDS and event.table in plans.missing:

@@ -5,7 +5,7 @@ The binlog names a column's collation by number only; an introducer (``_gbk'...'
 
 from __future__ import annotations
 
-__all__ = ["BINARY", "charset_name"]
+__all__ = ["BINARY", "charset_name", "codec_name"]
 
 BINARY = 63
 """The collation id of bytes that are no text."""
@@ -77,3 +77,12 @@ def charset_name(collation: int) -> str | None:
         if first <= collation < first + _UCA1400_IDS:
             return name
     return _BY_ID.get(collation) or _BY_ID.get(collation - _NOPAD)
+
+
+_CODECS = {"latin1": "cp1252", "utf8mb3": "utf-8", "utf8mb4": "utf-8", "utf8": "utf-8", "ucs2": "utf-16-be", "utf16": "utf-16-be",
+           "utf16le": "utf-16-le", "utf32": "utf-32-be", "sjis": "shift_jis", "ujis": "euc_jp", "binary": "latin-1"}  # fmt: skip
+
+
+def codec_name(charset: str) -> str:
+    """What Python calls a character set of the servers; the name itself where it may be the same, known to Python or not."""
+    return _CODECS.get(charset, charset)

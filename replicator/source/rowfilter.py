@@ -11,14 +11,12 @@ import re
 import struct
 from decimal import Decimal, InvalidOperation
 
-from ..row.charsets import BINARY, charset_name
+from ..row.charsets import BINARY, charset_name, codec_name
 from ..row.floats import double_text
 from ..row.types import Column, Type
 
 __all__ = ["filter_text"]
 
-_CODECS = {"latin1": "cp1252", "utf8mb3": "utf-8", "utf8mb4": "utf-8", "ucs2": "utf-16-be", "utf16": "utf-16-be",
-           "utf16le": "utf-16-le", "utf32": "utf-32-be", "sjis": "shift_jis", "ujis": "euc_jp", "binary": "latin-1"}  # fmt: skip
 _BITS = {Type.TINY: 8, Type.SHORT: 16, Type.INT24: 24, Type.LONG: 32, Type.LONGLONG: 64}
 _DATE = r"(\d{4})-(\d\d?)-(\d\d?)"
 _CLOCK = r"(\d\d?):(\d\d):(\d\d)(?:\.(\d*))?"
@@ -52,8 +50,7 @@ def filter_text(column: Column, value: str | int | float) -> bytes:
 
 def _codec(column: Column) -> str:
     """Python's name of the column's character set."""
-    name = charset_name(column.charset) or "utf8mb4" if column.charset else "utf8mb4"
-    return _CODECS.get(name, name)
+    return codec_name((charset_name(column.charset) if column.charset else None) or "utf8mb4")
 
 
 def _integer(column: Column, value: str | int | float) -> bytes:

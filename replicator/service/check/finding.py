@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Finding", "Level", "error", "warning"]
+__all__ = ["Finding", "Level", "error", "few", "warning"]
 
 
 class Level(enum.StrEnum):
@@ -33,3 +34,9 @@ def error(place: str, what: str, remedy: str) -> Finding:
 def warning(place: str, what: str, remedy: str) -> Finding:
     """A finding that does not."""
     return Finding(Level.WARNING, place, what, remedy)
+
+
+def few(names: Sequence[str], most: int = 8) -> str:
+    """At most so many of the names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from conflict import ColumnInfo, ColumnKind, TableInfo
 
 from ...config import StreamConfig
-from .finding import Finding, error, warning
+from .finding import Finding, error, few, warning
 from .tables import Column, Table
 
 __all__ = ["check_policies", "table_info"]
@@ -63,8 +63,7 @@ def _unseen(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:
         elif chosen is None and not wanted and stream.pair.mode != "bidirectional":
             by_key.append(str(table))
     if by_key:
-        some = ", ".join(by_key[:3]) + (f" and {len(by_key) - 3} more" if len(by_key) > 3 else "")
-        what = f"only keys are compared in {some}: a row changed at {stream.target.name} is overwritten unnoticed"
+        what = f"only keys are compared in {few(by_key, 3)}: a row changed at {stream.target.name} is overwritten unnoticed"
         yield warning(stream.id.flow, what, "detect: full to notice it, detect: key to say that it is meant")
 
 

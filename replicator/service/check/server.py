@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ...errors import DatabaseError
-from .finding import Finding, error, warning
+from .finding import Finding, error, few, warning
 from .probe import Probe
 
 __all__ = ["check_origin", "check_server", "check_target"]
@@ -124,11 +124,6 @@ def check_target(probe: Probe) -> Iterator[Finding]:
     if probe.variables.get("event_scheduler") == "ON":
         events = probe.rows("SELECT event_schema, event_name FROM information_schema.events WHERE status='ENABLED'")
         if events:
-            names = _few([f"{schema}.{name}" for schema, name in events])
+            names = few([f"{schema}.{name}" for schema, name in events], 5)
             what = f"the event scheduler runs {names} here too: what they change arrives from the origin already"
             yield warning(probe.name, what, "ALTER EVENT … DISABLE on this side, or SET GLOBAL event_scheduler=OFF")
-
-
-def _few(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ...config import Mapping, StreamConfig
 from ...filter import SYSTEM_SCHEMAS, TableFilter, parse_pattern
-from .finding import Finding, error, warning
+from .finding import Finding, error, few, warning
 from .probe import Probe
 
 __all__ = ["Table", "check_tables", "check_triggers", "read_tables", "schemas_of"]
 
 GUARD = "@replicator_applying"
-_NAMES_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ def check_tables(stream: StreamConfig, origin: Probe, target: Probe, *, started:
         yield warning(place, f"no table of {origin.name} matches the pair's tables now", "check tables: in the configuration")
     keyless = [str(table) for table in here.values() if not table.has_key]
     if keyless:
-        what = f"no primary key (nor a unique one without NULLs): {_few(keyless)}; each change has to compare whole rows"
+        what = f"no primary key (nor a unique one without NULLs): {few(keyless)}; each change has to compare whole rows"
         yield warning(place, what, "ALTER TABLE … ADD PRIMARY KEY, at the origin")
     missing = [".".join(names[text]) for text in here if ".".join(names[text]) not in there]
     if missing:
@@ -175,7 +174,7 @@ def check_tables(stream: StreamConfig, origin: Probe, target: Probe, *, started:
 
 
 def _missing(stream: StreamConfig, target: Probe, missing: list[str], *, started: bool) -> Iterator[Finding]:
-    what = f"missing at {target.name}: {_few(missing)}"
+    what = f"missing at {target.name}: {few(missing)}"
     remedy = "create them there as they are at the origin, or load them from a dump"
     if started or stream.start not in ("earliest", "snapshot"):
         yield error(stream.id.flow, what, remedy)
@@ -247,7 +246,7 @@ def _auto_increment(stream: StreamConfig, tables: dict[str, Table], origin: Prob
     steps = [int(p.variables.get("auto_increment_increment", "1")) for p in (origin, target)]
     offsets = [int(p.variables.get("auto_increment_offset", "1")) for p in (origin, target)]
     if counting and (min(steps) < 2 or steps[0] != steps[1] or (offsets[0] - offsets[1]) % steps[0] == 0):
-        what = f"both sites may give the same AUTO_INCREMENT numbers in {_few(counting)}"
+        what = f"both sites may give the same AUTO_INCREMENT numbers in {few(counting)}"
         remedy = "auto_increment_increment=2 at both sites, auto_increment_offset=1 at one and 2 at the other, in my.cnf"
         yield warning(stream.id.flow, what, remedy)
 
@@ -261,7 +260,7 @@ def _cascades(stream: StreamConfig, tables: dict[str, Table], origin: Probe) -> 
     named = {(str(schema).casefold(), str(table).casefold()) for schema, table in rows}
     children = [str(t) for t in tables.values() if (t.schema.casefold(), t.name.casefold()) in named]
     if children:
-        what = f"foreign keys change rows of {_few(children)} by themselves: {origin.name} does not log that, no policy sees it"
+        what = f"foreign keys change rows of {few(children)} by themselves: {origin.name} does not log that, no policy sees it"
         remedy = "ON DELETE RESTRICT, and let the application delete the children itself (docs/CONFLICTS.md)"
         yield warning(stream.id.flow, what, remedy)
 
@@ -295,8 +294,3 @@ class _TargetFilter:
         """Whether that table of the target is one."""
         origin = self._tables.get((schema, table)) or (self._schemas.get(schema, schema), table)
         return self._stream.mapping.target_table(*origin) == (schema, table) and self._stream.tables.wants(*origin)
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more
