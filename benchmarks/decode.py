@@ -10,9 +10,7 @@ text, which the applier's statements are made of. Fails (exit 1) where values co
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,7 +23,7 @@ from replicator.row.types import TableMap
 
 from .figures import print_table, save
 from .loads import LOADS, SCHEMA
-from .servers import QUICK, Servers, disk, execute, say
+from .servers import QUICK, Servers, execute, say, workspace
 
 BOUNDS = {"W1": 500_000, "mixed": 100_000}
 _SCALE = 0.3  # of the loads; more rows give the same rates
@@ -157,14 +155,12 @@ def main() -> int:
     options.add_argument("--flavor", default="mysql", choices=["mysql", "mysql97", "mariadb"])
     options.add_argument("--scale", type=float, default=1.0)
     chosen = options.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="decode-", dir=disk()))
     try:
-        found = measure(chosen.flavor, folder, chosen.scale)
+        with workspace("decode") as (folder, _):
+            found = measure(chosen.flavor, folder, chosen.scale)
     except DevError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     lines = [(f["load"], f["columns"], f["form"], f"{f['rows']:,}", f"{f['rows_per_s']:,}") for f in found]
     print_table(("load", "columns", "form", "rows", "rows/s of one core"), lines)
     save("decode", {"flavor": chosen.flavor, "scale": chosen.scale, "rates": found})

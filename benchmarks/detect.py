@@ -8,19 +8,17 @@ drained by turns into fresh targets. Fails (exit 1) where a target differs from 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 from dev import DevError, KafkaServer, start_kafka
 from dev.accounts import prepare_server
 
-from .figures import Run, binlog_bytes, position, print_table, save
+from .figures import Run, print_table, save
 from .loads import LOADS, SCHEMA
-from .ours import Drain, position_mark
-from .servers import QUICK, Servers, disk, execute, say
+from .ours import Drain, write_backlog
+from .servers import Servers, say, workspace
 
 RATIO_MIN = 0.6
 _MODES = ("key", "full")
@@ -29,21 +27,13 @@ _MODES = ("key", "full")
 def measure(flavor: str, name: str, scale: float, rounds: int, folder: Path, kafka: KafkaServer, stack: ExitStack) -> list[Run]:
     """All drains of one flavor; raises DevError where a target differs from its origin."""
     servers = Servers(flavor, folder, stack)
-    origin = servers.fresh(**QUICK)
-    prepare_server(origin, [], [SCHEMA])
-    start, before = position(origin), binlog_bytes(origin)
-    execute(origin, f"CREATE DATABASE {SCHEMA}")
-    say(f"{flavor}: {name} is being written at the origin")
-    load = LOADS[name](origin, scale)
-    position_mark(origin)
-    binlog = binlog_bytes(origin) - before
+    backlog = write_backlog(servers, name, scale)
     runs = []
     for number in range(rounds):
         for mode in _MODES if number % 2 == 0 else reversed(_MODES):
             target = servers.fresh()
             prepare_server(target, [], [SCHEMA])
-            settings = {"start": start, "name": f"{mode}-{flavor}-{number}", "binlog": binlog, "options": {"detect": mode}}
-            drain = Drain(folder / flavor, origin, target, kafka, load, **settings)  # type: ignore[arg-type]
+            drain = Drain(folder / flavor, backlog, target, kafka, name=f"{mode}-{flavor}-{number}", options={"detect": mode})
             try:
                 run = drain.whole(mode)
                 differences = drain.differences()
@@ -54,7 +44,7 @@ def measure(flavor: str, name: str, scale: float, rounds: int, folder: Path, kaf
             say(f"{flavor}: {name}: detect: {mode}: {run.seconds:.1f} s, {run.rows_per_s:,.0f} rows/s")
             runs.append(run)
             target.destroy()
-    origin.destroy()
+    backlog.origin.destroy()
     return runs
 
 
@@ -75,10 +65,9 @@ def main() -> int:
     options.add_argument("--scale", type=float, default=1.0)
     options.add_argument("--rounds", type=int, default=1)
     chosen = options.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=disk()))
     runs: list[Run] = []
     try:
-        with ExitStack() as stack:
+        with workspace("bench") as (folder, stack):
             kafka = start_kafka(folder / "kafka", die_with_parent=True)
             stack.callback(kafka.destroy)
             for flavor in chosen.flavors:
@@ -86,8 +75,6 @@ def main() -> int:
     except DevError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     found = ratios(runs)
     head = ("flavor", "load", "detect", "s", "rows/s", "full/key")
     rows = [(r.flavor, r.load, r.system, f"{r.seconds:.1f}", f"{r.rows_per_s:,.0f}", f"{found[r.flavor]:.2f}") for r in runs]

@@ -8,16 +8,12 @@ row is theirs: it grows with the depth of their trees, so the rates are printed 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
 
 from dev import DevError, start_kafka
 
 from .figures import Run, print_table, save
-from .servers import disk
+from .servers import workspace
 from .whole import Bench
 
 _ROWS_OF_W1 = 600_000
@@ -32,19 +28,16 @@ def main() -> int:
     options.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000])
     chosen = options.parse_args()
     runs: list[Run] = []
-    folder = Path(tempfile.mkdtemp(prefix="flat-", dir=disk()))
     try:
         for rows in sorted(chosen.rows):
-            with ExitStack() as stack:  # a fresh Kafka for each, so that none reads what another left
-                kafka = start_kafka(folder / f"kafka-{rows}", die_with_parent=True)
+            with workspace("flat") as (folder, stack):  # a fresh Kafka for each, so that none reads what another left
+                kafka = start_kafka(folder / "kafka", die_with_parent=True)
                 stack.callback(kafka.destroy)
-                bench = Bench(chosen.flavor, folder / str(rows), kafka, stack)
+                bench = Bench(chosen.flavor, folder, kafka, stack)
                 runs += bench.measure("W1", rows / _ROWS_OF_W1, parts=False, peers=False)
     except DevError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     costs = [run.cpu_s / run.row_changes * 1e6 for run in runs]
     memory = [max(run.rss_mib.values()) for run in runs]
     lines = []

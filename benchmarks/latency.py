@@ -9,14 +9,10 @@ value. Both clocks are this machine's. A poll takes about 0.2 ms, which is the r
 from __future__ import annotations
 
 import argparse
-import shutil
 import statistics
 import sys
-import tempfile
 import threading
 import time
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from dev import DatabaseServer, DevError, start_kafka
@@ -27,7 +23,7 @@ from dev.pair import Pair
 from . import native
 from .figures import Watch, position, print_table, save
 from .loads import SCHEMA, sysbench
-from .servers import Servers, disk, say
+from .servers import Servers, say, workspace
 
 _FAST = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "2"}
 _PROBES_PER_S = 50
@@ -132,10 +128,9 @@ def main() -> int:
     options.add_argument("--rows", type=int, default=10_000, help="rows in each of sysbench's four tables")
     options.add_argument("--native", action="store_true", help="measure native replication too")
     chosen = options.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="latency-", dir=disk()))
     figures: list[dict[str, Any]] = []
     try:
-        with ExitStack() as stack:
+        with workspace("latency") as (folder, stack):
             kafka = start_kafka(folder / "kafka", die_with_parent=True)
             stack.callback(kafka.destroy)
             servers = Servers(chosen.flavor, folder, stack)
@@ -166,8 +161,6 @@ def main() -> int:
     except DevError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     head = ("system", "rate", "reached", "probes", "p50_ms", "p99_ms", "max_ms")
     print_table(head, [[figure[name] for name in head] for figure in figures])
     save("latency", figures)

@@ -10,10 +10,8 @@ trivial client needs is the limit: nobody who sends these statements can be fast
 from __future__ import annotations
 
 import argparse
-import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 from contextlib import ExitStack
@@ -27,10 +25,10 @@ from dev import DatabaseServer, DevError, free_port, start_kafka
 from dev.accounts import PASSWORD, USER, prepare_server
 from dev.judge import compare
 
-from .figures import binlog_bytes, position, print_table, save
-from .loads import LOADS, SCHEMA
-from .ours import Drain, position_mark
-from .servers import QUICK, Servers, disk, execute, say
+from .figures import print_table, save
+from .loads import SCHEMA
+from .ours import Drain, write_backlog
+from .servers import Servers, say, workspace
 
 RATIO_MIN = 0.8
 _COM_QUERY = 3
@@ -176,16 +174,11 @@ def measure(flavor: str, scale: float, folder: Path, stack: ExitStack) -> tuple[
     kafka = start_kafka(folder / "kafka", die_with_parent=True)
     stack.callback(kafka.destroy)
     servers = Servers(flavor, folder, stack)
-    origin, recorded, plain, fresh = servers.fresh(**QUICK), servers.fresh(), servers.fresh(), servers.fresh()
-    prepare_server(origin, [], [SCHEMA])
-    start, before = position(origin), binlog_bytes(origin)
-    execute(origin, f"CREATE DATABASE {SCHEMA}")
-    load = LOADS["W1"](origin, scale)
-    position_mark(origin)
-    size = binlog_bytes(origin) - before
+    backlog = write_backlog(servers, "W1", scale)
+    recorded, plain, fresh = servers.fresh(), servers.fresh(), servers.fresh()
     for target in (recorded, plain, fresh):
         prepare_server(target, [], [SCHEMA])
-    applied = Drain(folder, origin, plain, kafka, load, start=start, name="plain", binlog=size)
+    applied = Drain(folder, backlog, plain, kafka, name="plain")
     try:
         applied.source()
         run = applied.apply()
@@ -195,7 +188,7 @@ def measure(flavor: str, scale: float, folder: Path, stack: ExitStack) -> tuple[
     recorder = Recorder(recorded)
     recorder.start()
     settings = {"west": {"database": {"host": "127.0.0.1", "port": recorder.port, "user": USER, "password_file": "west.secret"}}}
-    watched = Drain(folder, origin, recorded, kafka, load, start=start, name="watched", binlog=size, site_options=settings)
+    watched = Drain(folder, backlog, recorded, kafka, name="watched", site_options=settings)
     try:
         watched.whole()
     finally:
@@ -203,10 +196,10 @@ def measure(flavor: str, scale: float, folder: Path, stack: ExitStack) -> tuple[
     say(f"{len(recorder.commands):,} statements recorded")
     seconds = Replay(fresh, recorder.commands).run()
     for target in (plain, recorded, fresh):
-        differences = compare(origin, target, [f"{SCHEMA}.sbtest*"])
+        differences = compare(backlog.origin, target, [f"{SCHEMA}.sbtest*"])
         if differences:
             raise DevError("a target differs:\n" + "\n".join(differences))
-    return run.seconds, seconds, load.row_changes
+    return run.seconds, seconds, backlog.load.row_changes
 
 
 def main() -> int:
@@ -215,15 +208,12 @@ def main() -> int:
     options.add_argument("--flavor", default="mysql", choices=["mysql", "mysql97", "mariadb"])
     options.add_argument("--scale", type=float, default=1.0)
     chosen = options.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="limit-", dir=disk()))
     try:
-        with ExitStack() as stack:
+        with workspace("limit") as (folder, stack):
             ours, limit, rows = measure(chosen.flavor, chosen.scale, folder, stack)
     except DevError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     ratio = limit / ours
     lines = [
         ("trivial client", f"{limit:.2f}", f"{rows / limit:,.0f}", "1"),

@@ -11,16 +11,19 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dev import DatabaseServer, DevError, KafkaServer
+from dev.accounts import prepare_server
 from dev.pair import Pair
 
-from .figures import Run, Watch, topic_bytes
-from .loads import SCHEMA, Load
+from .figures import Run, Watch, binlog_bytes, position, topic_bytes
+from .loads import LOADS, SCHEMA, Load
+from .servers import QUICK, Servers, execute, say
 
-__all__ = ["Drain"]
+__all__ = ["Backlog", "Drain", "position_mark", "write_backlog"]
 
 SOURCE_PAUSE = "source:read-not-sent"
 APPLIER_PAUSE = "applier:before-commit"  # the first: of the CREATE DATABASE in front of the load
@@ -28,42 +31,60 @@ _POLL_S = 0.02
 _TIMEOUT_S = 1800.0
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """A load that an origin has committed behind the position ``start``, in so many bytes of ``binlog``."""
+
+    origin: DatabaseServer
+    load: Load
+    start: str
+    binlog: int
+
+
+def write_backlog(servers: Servers, name: str, scale: float) -> Backlog:
+    """A fresh origin with one of the loads, and the row that marks its end."""
+    origin = servers.fresh(**QUICK)
+    prepare_server(origin, [], [SCHEMA])
+    start, before = position(origin), binlog_bytes(origin)
+    execute(origin, f"CREATE DATABASE {SCHEMA}")
+    say(f"{servers.flavor}: {name} is being written at the origin")
+    load = LOADS[name](origin, scale)
+    position_mark(origin)
+    return Backlog(origin, load, start, binlog_bytes(origin) - before)
+
+
 class Drain:
-    """A pair whose origin has committed ``load`` behind the position ``start``."""
+    """A pair whose origin has a backlog."""
 
     def __init__(
         self,
         folder: Path,
-        origin: DatabaseServer,
+        backlog: Backlog,
         target: DatabaseServer,
         kafka: KafkaServer,
-        load: Load,
         *,
-        start: str,
         name: str,
-        binlog: int,
         options: Mapping[str, Any] | None = None,
         bootstrap: Mapping[str, str] | None = None,
         site_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._folder = folder
-        self._load = load
-        self._binlog = binlog
+        self._backlog = backlog
         self._kafka = kafka
         self.pair = Pair(
             folder / name,
-            origin,
+            backlog.origin,
             target,
             kafka,
             name=name,
             schemas=[SCHEMA],
-            start=start,
+            start=backlog.start,
             options=options,
             bootstrap=bootstrap,
             site_options=site_options,
             create=False,
         )
-        self._head = position_mark(origin)
+        self._head = position_mark(backlog.origin)
 
     def whole(self, system: str = "replicator, whole") -> Run:
         """Both sites at once, from the first transaction read to the last visible at the target."""
@@ -148,14 +169,14 @@ class Drain:
         return Run(
             system=system,
             flavor=self.pair.origin.flavor,
-            load=self._load.name,
-            row_changes=self._load.row_changes,
-            transactions=self._load.transactions,
+            load=self._backlog.load.name,
+            row_changes=self._backlog.load.row_changes,
+            transactions=self._backlog.load.transactions,
             seconds=round(seconds, 3),
             cpu_s=round(cpu_s, 2),
             rss_mib={name: round(value, 1) for name, value in rss.items()},
             kafka_bytes=topic_bytes(self._kafka, self.pair.topic),
-            binlog_bytes=self._binlog,
+            binlog_bytes=self._backlog.binlog,
         )
 
 

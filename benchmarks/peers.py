@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,8 +28,8 @@ from dev.judge import compare
 from . import debezium
 from .figures import Run, Watch, binlog_bytes, position, print_table, save, topic_bytes
 from .loads import LOADS, SCHEMA, Load
-from .ours import Drain, position_mark
-from .servers import QUICK, Servers, disk, execute, say
+from .ours import Backlog, Drain, position_mark
+from .servers import QUICK, Servers, execute, say, workspace
 
 _TIMEOUT_S = 3600
 
@@ -165,13 +163,10 @@ class Peers:
             prepare_server(target, [SCHEMA])
             drain = Drain(
                 self._folder,
-                self.origin,
+                Backlog(self.origin, self.load, self.start, self.binlog),
                 target,
                 self._kafka,
-                self.load,
-                start=self.start,
                 name=kind,
-                binlog=self.binlog,
                 options={"tables": {"include": [f"{SCHEMA}.*"], "exclude": [f"{SCHEMA}.warm"]}},
             )
             try:
@@ -245,10 +240,9 @@ def main() -> int:
     options.add_argument("--scale", type=float, default=1.0)
     options.add_argument("--skip-ours", action="store_true")
     chosen = options.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="peers-", dir=disk()))
     runs: list[Run] = []
     try:
-        with ExitStack() as stack:
+        with workspace("peers") as (folder, stack):
             kafka = start_kafka(folder / "kafka", options={"auto.create.topics.enable": "true"}, die_with_parent=True)
             stack.callback(kafka.destroy)
             peers = Peers(folder, kafka, stack, chosen.scale)
@@ -260,8 +254,6 @@ def main() -> int:
     except DevError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return report(runs, chosen.scale)
 
 

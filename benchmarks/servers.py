@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from contextlib import ExitStack
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from dev import DatabaseServer, start_mariadb, start_mysql
 from dev.cache import REPOSITORY
 
-__all__ = ["QUICK", "Servers", "disk", "execute", "say"]
+__all__ = ["QUICK", "Servers", "execute", "say", "workspace"]
 
 QUICK = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "0"}
 """For an origin whose writing is not measured."""
@@ -50,8 +53,14 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def disk() -> Path:
-    """Where a benchmark's servers live: beside the caches, never in memory."""
-    folder = REPOSITORY / ".run"
-    folder.mkdir(exist_ok=True)
-    return folder
+@contextmanager
+def workspace(name: str) -> Iterator[tuple[Path, ExitStack]]:
+    """A folder on the disk that servers would use, never in memory, and a stack for what runs in it; both are gone afterwards."""
+    disk = REPOSITORY / ".run"
+    disk.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=disk))
+    try:
+        with ExitStack() as stack:
+            yield folder, stack
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

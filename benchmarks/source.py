@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -32,8 +30,8 @@ from replicator.source.statements import Statements
 
 from .figures import Run, Watch, binlog_bytes, position, print_table, save
 from .loads import LOADS, SCHEMA, Load
-from .ours import Drain, position_mark
-from .servers import QUICK, Servers, disk, execute, say
+from .ours import Backlog, Drain, position_mark
+from .servers import QUICK, Servers, execute, say, workspace
 
 RATIO_MIN = 7.0
 
@@ -105,7 +103,7 @@ def measure(folder: Path, scale: float, stack: ExitStack) -> list[Run]:
     load = LOADS["W1"](origin, scale)
     position_mark(origin)
     size = binlog_bytes(origin) - before
-    drain = Drain(folder, origin, target, kafka, load, start=start, name="source", binlog=size)
+    drain = Drain(folder, Backlog(origin, load, start, size), target, kafka, name="source")
     runs = [rows_loop(origin, start, load), reading(origin, start, position(origin), load)]
     try:
         runs.append(drain.source())
@@ -121,15 +119,12 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="python -m benchmarks.source", description=__doc__)
     options.add_argument("--scale", type=float, default=1.0)
     chosen = options.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="source-", dir=disk()))
     try:
-        with ExitStack() as stack:
+        with workspace("source") as (folder, stack):
             runs = measure(folder, chosen.scale, stack)
     except DevError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     theirs, ours = runs[0], runs[-1]
     lines = [(run.system, f"{run.seconds:.2f}", f"{run.rows_per_s:,.0f}", f"{theirs.seconds / run.seconds:.1f}") for run in runs]
     print_table(("system", "s", "rows/s", "ratio"), lines)

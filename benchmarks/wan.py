@@ -7,48 +7,28 @@ some of this machine's processors, which is printed.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 from dev import DevError, KafkaServer, free_port, start_kafka, start_proxy
 from dev.accounts import prepare_server
 
-from .figures import Run, binlog_bytes, position, print_table, save
-from .loads import LOADS, SCHEMA
-from .ours import Drain, position_mark
-from .servers import QUICK, Servers, disk, execute, say
+from .figures import Run, print_table, save
+from .loads import SCHEMA
+from .ours import Drain, write_backlog
+from .servers import Servers, say, workspace
 
 RATIO_MIN = 0.9
 
 
 def measure(servers: Servers, folder: Path, kafka: KafkaServer, scale: float, links: dict[str, str | None]) -> list[Run]:
     """W1 once for each link: its name, and the address through which the applier reaches Kafka."""
-    origin = servers.fresh(**QUICK)
-    prepare_server(origin, [])
-    start, before = position(origin), binlog_bytes(origin)
-    execute(origin, f"CREATE DATABASE {SCHEMA}")
-    load = LOADS["W1"](origin, scale)
-    position_mark(origin)
-    binlog = binlog_bytes(origin) - before
-    prepare_server(origin, [], [SCHEMA])
+    backlog = write_backlog(servers, "W1", scale)
     runs = []
     for name, address in links.items():
         target = servers.fresh()
         prepare_server(target, [], [SCHEMA])
-        drain = Drain(
-            folder,
-            origin,
-            target,
-            kafka,
-            load,
-            start=start,
-            name=name,
-            binlog=binlog,
-            bootstrap={"west": address} if address else None,
-        )
+        drain = Drain(folder, backlog, target, kafka, name=name, bootstrap={"west": address} if address else None)
         try:
             run = drain.whole(f"replicator, {name}")
             say(f"{name}: {run.seconds:.1f} s, {run.rows_per_s:,.0f} rows/s")
@@ -71,9 +51,8 @@ def main() -> int:
     options.add_argument("--mbit", type=float, default=1000)
     options.add_argument("--scale", type=float, default=1.0)
     chosen = options.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="wan-", dir=disk()))
     try:
-        with ExitStack() as stack:
+        with workspace("wan") as (folder, stack):
             port = free_port()
             kafka = start_kafka(folder / "kafka", far_port=port, die_with_parent=True)
             stack.callback(kafka.destroy)
@@ -86,8 +65,6 @@ def main() -> int:
     except DevError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     near, far = runs
     ratio = far.rows_per_s / near.rows_per_s
     head = ("link", "s", "rows/s", "ratio")

@@ -8,22 +8,20 @@ applier alone.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from dev import DatabaseServer, DevError, KafkaServer, start_kafka
+from dev import DevError, KafkaServer, start_kafka
 from dev.accounts import prepare_server
 from dev.judge import compare
 
 from . import native
-from .figures import Run, binlog_bytes, position, print_table, save
-from .loads import LOADS, SCHEMA, Load
-from .ours import Drain, position_mark
-from .servers import QUICK, Servers, disk, execute, say
+from .figures import Run, position, print_table, save
+from .loads import LOADS, SCHEMA
+from .ours import Backlog, Drain, write_backlog
+from .servers import Servers, say, workspace
 
 ROWS_PER_S_MIN = 20_000
 WANTED = {"mysql": 2.0, "mysql97": 1.5, "mariadb": 0.7}
@@ -42,17 +40,11 @@ class Bench:
 
     def measure(self, name: str, scale: float, parts: bool, peers: bool) -> list[Run]:
         """All systems on one load; raises DevError where a target differs from its origin."""
-        origin = self.servers.fresh(**QUICK)
-        prepare_server(origin, [])
-        start, before = position(origin), binlog_bytes(origin)
-        execute(origin, f"CREATE DATABASE {SCHEMA}")
-        say(f"{self.flavor}: {name} is being written at the origin")
-        load = LOADS[name](origin, scale)
-        position_mark(origin)
-        binlog = binlog_bytes(origin) - before
+        backlog = write_backlog(self.servers, name, scale)
+        origin, load, start = backlog.origin, backlog.load, backlog.start
         runs = []
         for kind in ["source+apply", "whole"] if parts else ["whole"]:
-            runs += self._ours(origin, load, start, binlog, kind)
+            runs += self._ours(backlog, kind)
         until = position(origin)
         for workers in _WORKERS[self.flavor] if peers else ():
             replica = self.servers.fresh()
@@ -64,12 +56,12 @@ class Bench:
         origin.destroy()
         return [replace(run, flavor=self.flavor) for run in runs]
 
-    def _ours(self, origin: DatabaseServer, load: Load, start: str, binlog: int, kind: str) -> list[Run]:
+    def _ours(self, backlog: Backlog, kind: str) -> list[Run]:
+        load = backlog.load
         target = self.servers.fresh()
         prepare_server(target, [], [SCHEMA])
-        prepare_server(origin, [], [SCHEMA])
         name = f"{load.name}-{self.flavor}-{kind[:5]}".lower()
-        drain = Drain(self._folder, origin, target, self._kafka, load, start=start, name=name, binlog=binlog)
+        drain = Drain(self._folder, backlog, target, self._kafka, name=name)
         try:
             runs = [drain.whole()] if kind == "whole" else [drain.source(), drain.apply()]
             for run in runs:
@@ -124,10 +116,9 @@ def main() -> int:
     options.add_argument("--parts", action="store_true", help="also measure source and applier alone")
     options.add_argument("--no-native", action="store_true", help="ours only")
     chosen = options.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=disk()))
     runs: list[Run] = []
     try:
-        with ExitStack() as stack:
+        with workspace("bench") as (folder, stack):
             kafka = start_kafka(folder / "kafka", die_with_parent=True)
             stack.callback(kafka.destroy)
             for flavor in chosen.flavors:
@@ -137,8 +128,6 @@ def main() -> int:
     except DevError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     below = report(runs)
     save("whole", {"scale": chosen.scale, "runs": [run.document() for run in runs], "below": below})
     for line in below if chosen.scale == 1.0 else ():
