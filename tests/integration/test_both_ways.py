@@ -8,6 +8,7 @@ import time
 import pytest
 
 from dev import DatabaseServer
+from tests.faults.binlogs import Judge
 from tests.faults.hot_rows import CONFLICTS, HotRows, create_tables, shipped
 from tests.harness import Pair, Pairs, execute
 
@@ -32,12 +33,13 @@ def counter(pair: Pair, site: str, name: str) -> float:
 
 
 def test_nothing_echoes(pairs: Pairs, flavor: str) -> None:
-    """Each topic holds what its site's own clients did, once: under load, DDL, a large transaction, restarts."""
+    """Topics and binlogs hold what each site's own clients did, once: under load, DDL, a large transaction, restarts."""
     pair = both_ways(pairs, flavor, source={"record_bytes": 65536}, apply={"batch_bytes": 100_000})
     create_tables(pair.origin, pair.name, 50, ["stock"])
     pair.start()
     settle(pair)
     before = shipped(pair), shipped(pair, back=True)
+    judge = Judge(pair)
     filler = "(" + " UNION ALL ".join(["SELECT 1 AS x"] * 20) + ")"
     large = f"SELECT {{}}, REPEAT('x', 100) FROM {filler} a, {filler} b, {filler} c"
     with (
@@ -59,6 +61,12 @@ def test_nothing_echoes(pairs: Pairs, flavor: str) -> None:
     assert back["stock"] - before[1]["stock"] == west.committed["stock"] > 20
     assert (forth["east_made"], back["east_made"]) == (1, 0)
     assert (forth["west_made"], back["west_made"]) == (0, 1)
+    at_east, at_west = judge.nothing_circulates(statements=(2, 1))
+    for writers, here, there in ((east, at_east, at_west), (west, at_west, at_east)):
+        assert here.local["stock"] == writers.committed["stock"]
+        assert 0 < there.applied["stock"] <= writers.committed["stock"]
+    assert (at_east.local["east_made"], at_east.applied["east_made"]) == (1, 0)
+    assert (at_west.local["east_made"], at_west.applied["east_made"]) == (0, 1)
     assert pair.differences() == []
     assert sum_of(pair.origin, pair.name) == sum_of(pair.target, pair.name) == east.added + west.added
 
@@ -74,6 +82,7 @@ def converge(pair: Pair, *, rows: int, seconds: float, writers: int, kills: int,
     pair.start()
     settle(pair)
     before = shipped(pair), shipped(pair, back=True)
+    judge = Judge(pair)
     rnd = random.Random(seed)
     settings = {"rows": rows, "tables": tables, "writers": writers}
     with (
@@ -90,6 +99,8 @@ def converge(pair: Pair, *, rows: int, seconds: float, writers: int, kills: int,
     for table in tables:
         assert after[0][table] - before[0][table] == east.committed[table] > 5
         assert after[1][table] - before[1][table] == west.committed[table] > 5
+    for writers, binlog in zip((east, west), judge.nothing_circulates(), strict=True):
+        assert {table: binlog.local[table] for table in tables} == writers.committed
     if "stock" in tables:
         assert sum_of(pair.origin, pair.name) == east.added + west.added
     assert execute(pair.origin, f"SELECT COUNT(*) FROM replicator.conflict_log WHERE flow LIKE '{pair.name}.%'")[0][0] > 0
