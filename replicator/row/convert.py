@@ -8,7 +8,7 @@ from ..errors import DecodeError
 from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 from .charsets import BINARY, charset_name
 from .floats import double_literal, double_text
-from .forms import NULL
+from .forms import NULL, quoted
 from .types import Column, Type
 
 __all__ = [
@@ -27,11 +27,6 @@ _INTEGERS = frozenset({Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLO
 _FLAGS = frozenset({Type.BIT, Type.ENUM, Type.SET})
 _SINGLE = struct.Struct("f")
 _FLOATS = frozenset({Type.FLOAT, Type.DOUBLE})
-
-
-def quoted(data: bytes) -> bytes:
-    """A string literal for any bytes, in a session with ``SET NAMES binary`` and without NO_BACKSLASH_ESCAPES."""
-    return b"'%b'" % data.replace(b"\\", b"\\\\").replace(b"'", b"''")
 
 
 def value_of_text(column: Column, text: bytes | None) -> int | float | bytes | None:

@@ -13,7 +13,7 @@ import itertools
 import struct
 import zlib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import DecodeError
 from .forms import NAMESPACE, Mode, Shape, expression, shape
@@ -35,9 +35,12 @@ _PARTIAL_UPDATE = 39
 _FIRST_V2 = 30
 _GROUP = 8
 """So many columns are read straight when none of them is NULL; otherwise one by one."""
+_WHOLE_MAX = 64
+"""So are all columns of a row without any NULL, if they are not more; code for more would take long to compile."""
 
 _DAMAGE = (IndexError, KeyError, OverflowError, ValueError, struct.error, zlib.error)
 _PREFIX_CODES = {1: "B", 2: "H", 3: "3s", 4: "I"}
+_UNORDERED = frozenset("Bb")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -81,6 +84,26 @@ def _shape(table_map: TableMap, ordinal: int) -> Shape:
         return shape(table_map.columns[ordinal])
     except DecodeError as error:
         raise DecodeError(error.what, where=f"{error.where} of table {table_map.qualified}", remedy=error.remedy) from None
+
+
+class _Piece(NamedTuple):
+    """A part of a run that struct reads."""
+
+    name: str
+    code: str
+    big: bool
+
+    @property
+    def order(self) -> str:
+        """Its order of bytes, as struct writes it; "" where that does not matter."""
+        if self.code in _UNORDERED or self.code[-1] == "s":
+            return ""
+        return ">" if self.big else "<"
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return struct.calcsize("<" + self.code)
 
 
 class _Generator:
@@ -175,54 +198,77 @@ class _Generator:
 
     def _straight(self, depth: int, letter: str, ordinals: Iterable[int]) -> None:
         """Reads raw values that are all there, fixed ones and the next length together."""
-        run: list[tuple[str, str, int]] = []  # name, struct code, bytes
+        run: list[_Piece] = []
         for i in ordinals:
             item = self._shapes[i]
-            name = f"{letter}{i}"
             if item.size:
-                run.append((name, item.code, item.size))
+                names = item.names(f"{letter}{i}")
+                run += [_Piece(name, code, item.big) for name, code in zip(names, item.codes, strict=True)]
                 continue
-            run.append(("z", _PREFIX_CODES[item.prefix], item.prefix))
+            run.append(_Piece("z", _PREFIX_CODES[item.prefix], big=False))
             size = self._unpack(depth, run)
             run = []
             length = "fb(z, 'little')" if item.prefix == 3 else "z"
             self._say(depth, f"h = i + {size}")
             self._say(depth, f"i = h + {length}")
-            self._say(depth, f"{name} = p[h:i]")
+            self._say(depth, f"{letter}{i} = p[h:i]")
         if run:
             self._say(depth, f"i += {self._unpack(depth, run)}")
 
-    def _unpack(self, depth: int, run: list[tuple[str, str, int]]) -> int:
+    def _unpack(self, depth: int, run: list[_Piece]) -> int:
         """Code that reads the run at ``i``, which it leaves there; returns the run's bytes."""
-        if len(run) == 1 and run[0][1] == "B":
-            self._say(depth, f"{run[0][0]} = p[i]")
+        if len(run) == 1 and run[0].code == "B":
+            self._say(depth, f"{run[0].name} = p[i]")
             return 1
-        code = "<" + "".join(code for _, code, _ in run)
+        orders = sorted({piece.order for piece in run if piece.order}) or ["<"]
+        for order in orders:
+            names, code, skipped = "", order, 0
+            for piece in run:
+                if (piece.order or orders[0]) != order:
+                    skipped += piece.size
+                    continue
+                names += f"{piece.name}, "
+                code += (f"{skipped}x" if skipped else "") + piece.code
+                skipped = 0
+            self._say(depth, f"{names}= {self._struct(code)}(p, i)".replace(",  =", ", ="))
+        return sum(piece.size for piece in run)
+
+    def _struct(self, code: str) -> str:
+        """The name of the function that unpacks ``code``."""
         known = self._structs.get(code)
         if known is None:
             known = self._structs[code] = f"s{len(self._structs)}"
             self._namespace[known] = struct.Struct(code).unpack_from
-        self._say(depth, f"{''.join(f'{name}, ' for name, _, _ in run)} = {known}(p, i)".replace(",  =", ", ="))
-        return sum(size for _, _, size in run)
+        return known
 
     def _checked(self, letter: str, mode: Mode, *, partial: bool) -> None:
         """Reads values of which some may be NULL, and turns each into its form."""
         say = self._say
         if self._required:
             say(3, f"if n & {self._required:#x}: raise ValueError('NULL in a column that has none')")
-        for start in range(0, len(self._shapes), _GROUP):
-            group = range(start, min(start + _GROUP, len(self._shapes)))
-            nullable = sum(1 << i for i in group) & ~self._required
-            depth = 3
-            if nullable:
-                say(3, f"if n & {nullable:#x}:")
-                for i in group:
-                    self._one(4, letter, i, mode, partial)
-                say(3, "else:")
-                depth = 4
-            self._straight(depth, letter, group)
+        depth, count = 3, len(self._shapes)
+        if _GROUP < count <= _WHOLE_MAX:
+            say(3, "if not n:")
+            self._all(4, letter, range(count), mode, partial)
+            say(3, "else:")
+            depth = 4
+        for start in range(0, count, _GROUP):
+            self._group(depth, letter, range(start, min(start + _GROUP, count)), mode, partial)
+
+    def _group(self, depth: int, letter: str, group: range, mode: Mode, partial: bool) -> None:
+        nullable = sum(1 << i for i in group) & ~self._required
+        if nullable:
+            self._say(depth, f"if n & {nullable:#x}:")
             for i in group:
-                self._convert(depth, letter, i, mode, partial)
+                self._one(depth + 1, letter, i, mode, partial)
+            self._say(depth, "else:")
+            depth += 1
+        self._all(depth, letter, group, mode, partial)
+
+    def _all(self, depth: int, letter: str, ordinals: range, mode: Mode, partial: bool) -> None:
+        self._straight(depth, letter, ordinals)
+        for i in ordinals:
+            self._convert(depth, letter, i, mode, partial)
 
     def _one(self, depth: int, letter: str, i: int, mode: Mode, partial: bool) -> None:
         say = self._say

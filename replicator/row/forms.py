@@ -1,6 +1,6 @@
 """How each type lies in a row image, and the Python expression that turns it into each form.
 
-``shape`` says how to read a column's raw value: fixed-size ones with a struct code, the others as bytes behind a length.
+``shape`` says how to read a column's raw value: fixed-size ones in pieces that struct knows, the others as bytes behind a length.
 ``expression`` says how to make a literal, text or value of the raw one. ``decode`` compiles these into one function.
 """
 
@@ -12,31 +12,31 @@ from typing import Any, Literal
 from ..errors import DecodeError
 from .charsets import BINARY
 from .compressed import column_bytes
-from .decimals import decimal_layout
+from .decimals import Groups, decimal_layout
 from .floats import double_literal, double_text, single_literal
 from .jsondiff import json_patched
 from .jsontext import json_literal, json_text
 from .temporal import (
+    CLOCKS,
+    CLOCKS_QUOTED,
     DATE,
     DATE_QUOTED,
-    DAY_OF,
-    DAY_OF_QUOTED,
+    DAY,
+    DAY_QUOTED,
     LAST_DIGITS,
     LAST_DIGITS_QUOTED,
     SECONDS_A_DAY,
     SHORT_FRACTIONS,
     SHORT_FRACTIONS_QUOTED,
-    STAMP_DAY,
-    STAMP_DAY_QUOTED,
+    STAMP,
+    STAMP_QUOTED,
     TIME,
-    TIME_OF,
-    TIME_OF_QUOTED,
     TIME_QUOTED,
     format_time,
 )
 from .types import Column, Type
 
-__all__ = ["NAMESPACE", "NULL", "Mode", "Shape", "expression", "shape"]
+__all__ = ["NAMESPACE", "NULL", "Mode", "Shape", "expression", "quoted", "shape"]
 
 Mode = Literal["literal", "text", "value"]
 
@@ -44,29 +44,43 @@ NULL = b"NULL"
 """The literal of NULL."""
 
 
+def quoted(data: bytes) -> bytes:
+    """A string literal for any bytes, in a session with ``SET NAMES binary`` and without NO_BACKSLASH_ESCAPES."""
+    return b"'%b'" % data.replace(b"\\", b"\\\\").replace(b"'", b"''")
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """``code`` and ``size``: a struct code (little-endian) and its bytes; or ``prefix``: the bytes of a length in front."""
+    """``codes`` and ``size``: struct codes of the pieces, ``big``-endian or little-endian, and the bytes of them all.
 
-    code: str = ""
+    Or ``prefix``: the bytes of a length in front.
+    """
+
+    codes: tuple[str, ...] = ()
     size: int = 0
+    big: bool = False
     prefix: int = 0
+
+    def names(self, v: str) -> list[str]:
+        """The names of the pieces of the column ``v``: its own where there is one."""
+        return [v] if len(self.codes) < 2 else [f"{v}_{n}" for n in range(len(self.codes))]
 
 
 _INTEGERS = {
-    Type.TINY: ("b", 1),
-    Type.SHORT: ("h", 2),
-    Type.INT24: ("3s", 3),
-    Type.LONG: ("i", 4),
-    Type.LONGLONG: ("q", 8),
+    Type.TINY: (("b",), 1),
+    Type.SHORT: (("h",), 2),
+    Type.INT24: (("H", "b"), 3),
+    Type.LONG: (("i",), 4),
+    Type.LONGLONG: (("q",), 8),
 }
-_FLAGS = {1: "B", 2: "H", 3: "3s", 4: "I", 8: "Q"}
-_TEMPORAL_BYTES = {Type.TIMESTAMP: 4, Type.DATETIME: 5, Type.TIME: 3}
+_FLAGS = {1: ("B",), 2: ("H",), 3: ("H", "B"), 4: ("I",), 8: ("Q",)}
+_BIG = {1: ("B",), 2: ("H",), 3: ("H", "B"), 4: ("I",), 5: ("I", "B"), 6: ("I", "H"), 7: ("I", "H", "B"), 8: ("Q",)}
+"""The pieces of a big-endian number, by its bytes."""
+_BITS = {"B": 8, "H": 16, "I": 32, "Q": 64}
 _STRINGS = frozenset({Type.VARCHAR, Type.VAR_STRING, Type.STRING, Type.BLOB})
 _COMPRESSED = frozenset({Type.BLOB_COMPRESSED, Type.VARCHAR_COMPRESSED})
 _TABLED_DIGITS_MAX = 4
 _RAW = frozenset({Type.GEOMETRY, Type.VECTOR})
-_CLOCKS = [b"%02d:%02d:%02d" % (s // 3600, s // 60 % 60, s % 60) for s in range(SECONDS_A_DAY)]
 _YEARS = [0, *range(1901, 2156)]
 
 NAMESPACE: dict[str, Any] = {
@@ -74,16 +88,14 @@ NAMESPACE: dict[str, Any] = {
     "fb": int.from_bytes,
     "DATE": DATE,
     "DATE_Q": DATE_QUOTED,
-    "DAY": DAY_OF,
-    "DAY_Q": DAY_OF_QUOTED,
-    "CLOCK": TIME_OF,
-    "CLOCK_Q": TIME_OF_QUOTED,
+    "DAY": DAY,
+    "DAY_Q": DAY_QUOTED,
     "TIME": TIME,
     "TIME_Q": TIME_QUOTED,
-    "SDAY": STAMP_DAY,
-    "SDAY_Q": STAMP_DAY_QUOTED,
-    "STIME": _CLOCKS,
-    "STIME_Q": [clock + b"'" for clock in _CLOCKS],
+    "STAMP": STAMP,
+    "STAMP_Q": STAMP_QUOTED,
+    "CLOCKS": CLOCKS,
+    "CLOCKS_Q": CLOCKS_QUOTED,
     "FRACTION": SHORT_FRACTIONS,
     "FRACTION_Q": SHORT_FRACTIONS_QUOTED,
     "LAST": LAST_DIGITS,
@@ -95,6 +107,7 @@ NAMESPACE: dict[str, Any] = {
     "YEAR_L": [b"%d" % y for y in _YEARS],
     "YEAR_T": [b"%04d" % y for y in _YEARS],
     "time_text": format_time,
+    "quoted": quoted,
     "double_literal": double_literal,
     "single_literal": single_literal,
     "double_text": double_text,
@@ -110,24 +123,32 @@ def shape(column: Column) -> Shape:
     """How the column's raw value is read. Raises DecodeError for a type that cannot be carried."""
     kind = column.type
     if kind in _INTEGERS:
-        code, size = _INTEGERS[Type(kind)]
-        return Shape(code.upper() if column.unsigned and size != 3 else code, size)
+        codes, size = _INTEGERS[Type(kind)]
+        return Shape((*codes[:-1], codes[-1].upper()) if column.unsigned else codes, size)
     if kind == Type.FLOAT:
-        return Shape("f", 4)
+        return Shape(("f",), 4)
     if kind == Type.DOUBLE:
-        return Shape("d", 8)
+        return Shape(("d",), 8)
     if kind == Type.YEAR:
-        return Shape("B", 1)
+        return Shape(("B",), 1)
     if kind == Type.DATE:
-        return Shape("3s", 3)
+        return _bytes(3)
     if kind == Type.DECIMAL:
-        return _bytes(decimal_layout(column.precision, column.decimals)[0])
+        size, groups, parts = decimal_layout(column.precision, column.decimals)
+        return Shape(tuple(code for _, width in groups + parts for code in _BIG[width]), size, big=True)
     if kind == Type.BIT:
-        return _bytes((column.bits + 7) // 8)
+        size = (column.bits + 7) // 8
+        return Shape(_BIG[size], size, big=True)
     if kind in (Type.ENUM, Type.SET):
         return Shape(_FLAGS[column.length], column.length)
-    if kind in _TEMPORAL_BYTES:
-        return _bytes(_TEMPORAL_BYTES[Type(kind)] + (column.decimals + 1) // 2)
+    fraction = (column.decimals + 1) // 2
+    digits = _BIG[fraction] if fraction else ()
+    if kind == Type.DATETIME:
+        return Shape(("3s", "H", *digits), 5 + fraction, big=True)
+    if kind == Type.TIMESTAMP:
+        return Shape(("H", "H", *digits), 4 + fraction, big=True)
+    if kind == Type.TIME:
+        return _bytes(3 + fraction)
     if column.length_bytes:
         return Shape(prefix=column.length_bytes)
     raise DecodeError(
@@ -138,15 +159,27 @@ def shape(column: Column) -> Shape:
 
 
 def _bytes(size: int) -> Shape:
-    return Shape(f"{size}s", size)
+    return Shape((f"{size}s",), size)
+
+
+def _joined(names: list[str], codes: tuple[str, ...], *, big: bool) -> str:
+    """The number that lies in pieces."""
+    terms, bits = [], 0
+    for name, code in list(zip(names, codes, strict=True))[:: -1 if big else 1]:
+        terms.append(f"{name} << {bits}" if bits else name)
+        bits += _BITS[code.upper()]
+    return terms[0] if len(terms) == 1 else f"({' | '.join(reversed(terms))})"
 
 
 def expression(column: Column, mode: Mode, v: str) -> str:
-    """A Python expression over the raw value's name ``v`` (read as ``shape`` says), in terms of ``NAMESPACE``."""
+    """A Python expression over the raw value's name ``v`` (read as ``shape`` says), in terms of ``NAMESPACE``.
+
+    Where the value lies in pieces, over the names of these. It may use the names d, s, x and z.
+    """
     kind = column.type
     if kind in _INTEGERS:
         if kind == Type.INT24:
-            v = f"fb({v}, 'little', signed={not column.unsigned})"
+            v = f"({v}_1 << 16 | {v}_0)"
         if kind == Type.TINY and mode != "value":
             return f"{'SMALL' if column.unsigned else 'TINY'}[{v}]"
         return _number(mode, v)
@@ -163,11 +196,10 @@ def expression(column: Column, mode: Mode, v: str) -> str:
     if kind == Type.DECIMAL:
         return _decimal(column, v)
     if kind == Type.BIT:
-        return _number(mode, f"fb({v})")
+        lies = shape(column)
+        return _flags(mode, _joined(lies.names(v), lies.codes, big=True), lies.size)
     if kind in (Type.ENUM, Type.SET):
-        if column.length == 1 and mode != "value":
-            return f"SMALL[{v}]"
-        return _number(mode, f"fb({v}, 'little')" if column.length == 3 else v)
+        return _flags(mode, f"({v}_1 << 16 | {v}_0)" if column.length == 3 else v, column.length)
     if kind == Type.DATETIME:
         return _datetime(column, mode, v)
     if kind == Type.TIMESTAMP:
@@ -197,6 +229,10 @@ def _number(mode: Mode, v: str) -> str:
     return v if mode == "value" else f"b'%d' % {v}"
 
 
+def _flags(mode: Mode, v: str, size: int) -> str:
+    return f"SMALL[{v}]" if size == 1 and mode != "value" else _number(mode, v)
+
+
 def _float(kind: int, v: str) -> str:
     """The common numbers without a call: of a size that ``repr`` prints without an exponent, or far from FLOAT's limit."""
     if kind == Type.FLOAT:
@@ -205,16 +241,17 @@ def _float(kind: int, v: str) -> str:
 
 
 def _quoted(v: str) -> str:
-    return f"""b"'%b'" % {v}.replace(b"\\\\", b"\\\\\\\\").replace(b"'", b"''")"""
+    """Two looks cost less than two replacements, and few texts have anything to replace."""
+    first = v if v.isidentifier() else f"(x := {v})"
+    v = v if v.isidentifier() else "x"
+    return f"""(b"'%b'" % {v} if 39 not in {first} and 92 not in {v} else quoted({v}))"""
 
 
 def _datetime(column: Column, mode: Mode, v: str) -> str:
+    """By date and half of the day, then by the time in it."""
     q = "_Q" if mode == "literal" else ""
-    decimals = column.decimals
-    if not decimals:
-        return f"DAY{q}[(x := fb({v})) >> 17] + CLOCK{q}[x & 0x1FFFF]"
-    bits = 8 * ((decimals + 1) // 2)
-    return _with_fraction(f"DAY{q}[(x := fb({v})) >> {bits + 17}]", f"CLOCK[x >> {bits} & 0x1FFFF]", column, q)
+    times = 2 if q and not column.decimals else 1  # with the closing quote
+    return f"(d := DAY{q}[{v}_0])[0] + d[{times}][{v}_1]{_fraction(column, v, q)}"
 
 
 def _timestamp(column: Column, mode: Mode, v: str) -> str:
@@ -222,42 +259,55 @@ def _timestamp(column: Column, mode: Mode, v: str) -> str:
     q, quote = ("_Q", "'") if mode == "literal" else ("", "")
     decimals = column.decimals
     zero = f'b"{quote}0000-00-00 00:00:00{"." + "0" * decimals if decimals else ""}{quote}"'
-    if not decimals:
-        return f"(SDAY{q}[x // 86400] + STIME{q}[x % 86400] if (x := fb({v})) else {zero})"
-    bits = 8 * ((decimals + 1) // 2)
-    made = _with_fraction(f"SDAY{q}[(y := x >> {bits}) // 86400]", "STIME[y % 86400]", column, q)
-    return f"({made} if (x := fb({v})) >> {bits} else {zero})"
+    day = f"(d[0] if (s := (d := STAMP{q}[{v}_0])[2] + {v}_1) < {SECONDS_A_DAY} else d[1])"
+    clocks = "CLOCKS" if decimals else f"CLOCKS{q}"
+    return f"({day} + {clocks}[s]{_fraction(column, v, q)} if {v}_0 or {v}_1 else {zero})"
 
 
-def _with_fraction(day: str, clock: str, column: Column, q: str) -> str:
-    """Joins day, time of day and the fraction in the low bytes of ``x``, whose digits come from tables."""
+def _fraction(column: Column, v: str, q: str) -> str:
+    """Adds the fraction, which lies behind two pieces; its digits come from tables."""
     decimals = column.decimals
-    stored = f"x & {(1 << 8 * ((decimals + 1) // 2)) - 1:#x}"
+    if not decimals:
+        return ""
     if decimals <= 4:
-        return f"{day} + {clock} + FRACTION{q}[{decimals}][{stored}]"
-    return f"{day} + {clock} + FRACTION[4][(z := {stored}) // 100] + LAST{q}[{decimals - 4}][z % 100]"
+        return f" + FRACTION{q}[{decimals}][{v}_2]"
+    return f" + FRACTION[4][(z := {v}_2 << 8 | {v}_3) // 100] + LAST{q}[{decimals - 4}][z % 100]"
 
 
 def _decimal(column: Column, v: str) -> str:
-    """Groups of nine digits, big-endian; the top bit is the inverted sign, and a negative number's bits are inverted."""
-    size, groups, parts = decimal_layout(column.precision, column.decimals)
-    at = 8 * size
-    top, ones = 1 << at - 1, (1 << at) - 1
-    terms = []
-    for _, width in groups + parts:
-        at -= 8 * width
-        terms.append(f"(@ >> {at} & {(1 << 8 * width) - 1:#x})")
+    """Groups of nine digits; the top bit is the inverted sign, and a negative number's bits are inverted."""
+    _, groups, parts = decimal_layout(column.precision, column.decimals)
+    codes = shape(column).codes
+    names = shape(column).names(v)
+    top = 1 << _BITS[codes[0]] - 1
+    plain = [f"({names[0]} ^ {top:#x})", *names[1:]]
+    inverted = [f"({names[0]} ^ {top - 1:#x})"]
+    inverted += [f"({name} ^ {(1 << _BITS[code]) - 1:#x})" for name, code in zip(names[1:], codes[1:], strict=True)]
+    positive = _digits(_grouped(plain, codes, groups + parts), groups, parts, "")
+    negative = _digits(_grouped(inverted, codes, groups + parts), groups, parts, "-")
+    return f"({positive} if {names[0]} >= {top:#x} else {negative})"
+
+
+def _grouped(pieces: list[str], codes: tuple[str, ...], groups: Groups) -> list[str]:
+    """The number of each group, of one piece or two."""
+    made, at = [], 0
+    for _, width in groups:
+        count = len(_BIG[width])
+        made.append(_joined(pieces[at : at + count], codes[at : at + count], big=True))
+        at += count
+    return made
+
+
+def _digits(numbers: list[str], groups: Groups, parts: Groups, sign: str) -> str:
+    """Prints a decimal's groups before and behind the point."""
     power = sum(digits for digits, _ in groups)
     whole = []
-    for (digits, _), term in zip(groups, terms, strict=False):
+    for (digits, _), number in zip(groups, numbers, strict=False):
         power -= digits
-        whole.append(f"{term} * {10**power}" if power else term)
-    fraction = terms[len(groups) :]
+        whole.append(f"{number} * {10**power}" if power else number)
+    before = " + ".join(whole) or "0"
+    fraction = numbers[len(groups) :]
     if len(parts) == 1 and parts[0][0] <= _TABLED_DIGITS_MAX:  # from a table; formatting takes twice as long
-        form, tail, fraction = "%d", f" + PART[{parts[0][0]}][{fraction[0]}]", []
-    else:
-        form, tail = "%d" + ("." if parts else "") + "".join(f"%0{digits}d" for digits, _ in parts), ""
-    made = f"% ({', '.join([' + '.join(whole) or '0', *fraction])},){tail}"
-    negative = made.replace("@", f"(x := x ^ {ones:#x})", 1).replace("@", "x")
-    positive = made.replace("@", "x")
-    return f"(b'{form}' {positive} if (x := fb({v}) ^ {top:#x}) < {top:#x} else b'-{form}' {negative})"
+        return f"b'{sign}%d' % ({before}) + PART[{parts[0][0]}][{fraction[0]}]"
+    form = f"{sign}%d" + ("." if parts else "") + "".join(f"%0{digits}d" for digits, _ in parts)
+    return f"b'{form}' % ({', '.join([before, *fraction])},)"

@@ -11,19 +11,20 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 __all__ = [
+    "CLOCKS",
+    "CLOCKS_QUOTED",
     "DATE",
     "DATE_QUOTED",
-    "DAY_OF",
-    "DAY_OF_QUOTED",
+    "DAY",
+    "DAY_QUOTED",
     "LAST_DIGITS",
     "LAST_DIGITS_QUOTED",
+    "SECONDS_A_DAY",
     "SHORT_FRACTIONS",
     "SHORT_FRACTIONS_QUOTED",
-    "STAMP_DAY",
-    "STAMP_DAY_QUOTED",
+    "STAMP",
+    "STAMP_QUOTED",
     "TIME",
-    "TIME_OF",
-    "TIME_OF_QUOTED",
     "TIME_QUOTED",
     "format_packed_date",
     "format_packed_datetime",
@@ -38,15 +39,16 @@ _DATETIME_SIGN = 1 << 22  # always set: there is no date before year 0
 SECONDS_A_DAY = 86_400
 
 K = TypeVar("K")
+V = TypeVar("V")
 
 
-class _Table(dict[K, bytes], Generic[K]):
+class _Table(dict[K, V], Generic[K, V]):
     """A dictionary that makes missing entries, and starts anew when it would grow without limit."""
 
-    def __init__(self, make: Callable[[K], bytes]) -> None:
+    def __init__(self, make: Callable[[K], V]) -> None:
         self._make = make
 
-    def __missing__(self, key: K) -> bytes:
+    def __missing__(self, key: K) -> V:
         made = self._make(key)
         if len(self) >= _ENTRIES_MAX:
             self.clear()
@@ -84,9 +86,21 @@ def _time_of(packed: int) -> bytes:
     return b"%02d:%02d:%02d" % (hour, minute, second)
 
 
-def _stamp_day(days: int) -> bytes:
-    """The date of a TIMESTAMP, by days since 1970."""
-    return datetime.date.fromordinal(_EPOCH_DAY + days).isoformat().encode()
+def _day(raw: bytes, quote: bytes) -> _Day:
+    """By the first 3 bytes of a DATETIME: the date, and the tables of the times that its other 2 bytes may be.
+
+    The date takes 23 bits; the 24th says whether it is 16 o'clock or later.
+    """
+    packed = int.from_bytes(raw, "big")
+    late = packed & 1
+    return b"%b%b " % (quote, _day_of(packed >> 1)), _TIMES[late], _TIMES_QUOTED[late]
+
+
+def _stamp(high: int, quote: bytes) -> _Stamp:
+    """By the high 2 bytes of a TIMESTAMP, 18 hours: the date at their beginning, the next date, seconds since midnight."""
+    days, second = divmod(high << 16, SECONDS_A_DAY)
+    dates = [datetime.date.fromordinal(_EPOCH_DAY + day).isoformat().encode() for day in (days, days + 1)]
+    return b"%b%b " % (quote, dates[0]), b"%b%b " % (quote, dates[1]), second
 
 
 def _time(raw: bytes) -> bytes:
@@ -109,12 +123,12 @@ def format_time(raw: bytes, decimals: int) -> bytes:
 
 def format_packed_date(number: int) -> bytes:
     """A DATE as JSON holds it: like a DATETIME at midnight."""
-    return DAY_OF[_DATETIME_SIGN | number >> 41][:-1]
+    return _DAY_OF[_DATETIME_SIGN | number >> 41][:-1]
 
 
 def format_packed_datetime(number: int) -> bytes:
     """A DATETIME as JSON holds it: date and time packed as in a row, then microseconds in 24 bits."""
-    return DAY_OF[_DATETIME_SIGN | number >> 41] + TIME_OF[number >> 24 & 0x1FFFF] + _fraction(number & 0xFFFFFF, 6)
+    return _DAY_OF[_DATETIME_SIGN | number >> 41] + _TIME_OF[number >> 24 & 0x1FFFF] + _fraction(number & 0xFFFFFF, 6)
 
 
 def format_packed_time(number: int) -> bytes:
@@ -146,14 +160,27 @@ SHORT_FRACTIONS_QUOTED = [[text + b"'" for text in texts] for texts in SHORT_FRA
 LAST_DIGITS = [[], *([b"%0*d" % (d, n // 10 ** (2 - d)) for n in range(100)] for d in (1, 2))]
 """The fifth, or fifth and sixth digit, by what is stored of both."""
 LAST_DIGITS_QUOTED = [[text + b"'" for text in texts] for texts in LAST_DIGITS]
-DATE: _Table[bytes] = _Table(_date)
-DATE_QUOTED: _Table[bytes] = _Table(lambda raw: b"'%b'" % _date(raw))
-DAY_OF: _Table[int] = _Table(lambda packed: _day_of(packed) + b" ")
-DAY_OF_QUOTED: _Table[int] = _Table(lambda packed: b"'%b " % _day_of(packed))
-TIME_OF: _Table[int] = _Table(_time_of)
-TIME_OF_QUOTED: _Table[int] = _Table(lambda packed: _time_of(packed) + b"'")
-STAMP_DAY: _Table[int] = _Table(lambda days: _stamp_day(days) + b" ")
-STAMP_DAY_QUOTED: _Table[int] = _Table(lambda days: b"'%b " % _stamp_day(days))
-TIME: _Table[bytes] = _Table(_time)
-TIME_QUOTED: _Table[bytes] = _Table(lambda raw: b"'%b'" % _time(raw))
-_HMS: _Table[int] = _Table(_hms)
+DATE: _Table[bytes, bytes] = _Table(_date)
+DATE_QUOTED: _Table[bytes, bytes] = _Table(lambda raw: b"'%b'" % _date(raw))
+TIME: _Table[bytes, bytes] = _Table(_time)
+TIME_QUOTED: _Table[bytes, bytes] = _Table(lambda raw: b"'%b'" % _time(raw))
+
+_Times = _Table[int, bytes]
+_Day = tuple[bytes, _Times, _Times]
+_Stamp = tuple[bytes, bytes, int]
+_DAY_OF: _Table[int, bytes] = _Table(lambda packed: _day_of(packed) + b" ")
+_TIME_OF: _Times = _Table(_time_of)
+_TIMES: tuple[_Times, _Times] = _Table(_time_of), _Table(lambda low: _time_of(low | 1 << 16))
+_TIMES_QUOTED: tuple[_Times, _Times] = (
+    _Table(lambda low: _time_of(low) + b"'"),
+    _Table(lambda low: _time_of(low | 1 << 16) + b"'"),
+)
+DAY: _Table[bytes, _Day] = _Table(lambda raw: _day(raw, b""))
+DAY_QUOTED: _Table[bytes, _Day] = _Table(lambda raw: _day(raw, b"'"))
+STAMP: _Table[int, _Stamp] = _Table(lambda high: _stamp(high, b""))
+STAMP_QUOTED: _Table[int, _Stamp] = _Table(lambda high: _stamp(high, b"'"))
+CLOCKS = [b"%02d:%02d:%02d" % (s // 3600, s // 60 % 60, s % 60) for s in range(SECONDS_A_DAY)]
+"""The time of day by seconds, which go on into the next day as far as an entry of ``STAMP`` reaches."""
+CLOCKS += CLOCKS[: 1 << 16]
+CLOCKS_QUOTED = [clock + b"'" for clock in CLOCKS]
+_HMS: _Table[int, bytes] = _Table(_hms)
