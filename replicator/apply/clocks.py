@@ -26,6 +26,7 @@ __all__ = ["Clocks", "Least"]
 
 _WINDOW_S = 120.0
 _LOOK_S = 1.0
+_ASK_S = 5.0
 
 
 class Least:
@@ -53,6 +54,7 @@ class Clocks:
     """Measures the offset for one applier; ``look`` and ``heard`` are called by its main loop."""
 
     def __init__(self, stream: StreamConfig, reporter: Reporter) -> None:
+        self._stream = stream
         self._reporter = reporter
         self._acks = AckReader(stream.reverse) if stream.reverse is not None else None
         self._acknowledged = ("", 0, 0)
@@ -74,8 +76,26 @@ class Clocks:
         if self._acks is None or now < self._due:
             return
         self._due = now + _LOOK_S
+        self._learn(self._acks, 0)
+
+    def ask(self) -> None:
+        """Learn what both directions' acknowledgements tell by now: for who hears no heartbeats."""
+        there = AckReader(self._stream)
         try:
-            ack = self._acks.latest()
+            ack = there.latest(_ASK_S)
+        except (KafkaFailure, StreamError):
+            ack = None
+        finally:
+            there.close()
+        if ack is not None and ack.origin_time_us:
+            self._there.add(ack.applied_time_us - ack.origin_time_us)
+        if self._acks is not None:
+            self._learn(self._acks, _ASK_S)
+        self._measure()
+
+    def _learn(self, acks: AckReader, timeout_s: float) -> None:
+        try:
+            ack = acks.latest(timeout_s)
         except (KafkaFailure, StreamError):
             return  # nothing is learned now; who needs the stream back notices too
         if ack is None or not ack.origin_time_us:

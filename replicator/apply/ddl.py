@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["DdlApplier"]
 
 _TAKES_ROWS = frozenset({StatementClass.DROP, StatementClass.TRUNCATE, StatementClass.RENAME})
+_TAKES_PARTITION = frozenset({"EXCHANGE PARTITION", "CONVERT PARTITION"})
 _STRICTEST = ("halt", "ignore", "apply")
 _KEEP_INTENTS_US = 14 * 86_400 * 1_000_000
 _LEFTOVER_WAIT_S = 600.0
@@ -158,7 +159,7 @@ class DdlApplier:
 
         They came before it. Released behind it, they would bring rows back that the origin has not.
         """
-        if here.classes.isdisjoint(_TAKES_ROWS) and "EXCHANGE PARTITION" not in here.actions:
+        if here.classes.isdisjoint(_TAKES_ROWS) and _TAKES_PARTITION.isdisjoint(here.actions):
             return
         tables = {f"{schema}.{table}" for schema, table in here.named("target", "new_name")}
         schemas = tuple([f"{schema}." for schema in here.schemas])

@@ -83,7 +83,7 @@ class LargeTransaction:
         try:
             if not self._begun:
                 self._writer.begin(self.checkpoint)
-            self._writer.finish_part()
+            self._writer.finish()
         except RetryBatch as error:
             raise DatabaseError(f"a lock was in the way: {error.what}", where=f"GTID {self._txn.gtid}") from error
         self._worker.pauses.hit("applier:before-commit")

@@ -27,7 +27,7 @@ from ..stream.consumer import RecordConsumer
 from ..stream.reader import LargeBegin, LargePart, RecordEnd, StreamReader, Txn
 from ..stream.seek import offset_behind
 from ..stream.topics import ensure_topics
-from ..stream.wire import QUERY, read_events
+from ..stream.wire import QUERY, read_events, unpack_header
 from .batch import KINDS
 from .plan import TablePlan
 from .plans import Plans
@@ -71,6 +71,8 @@ class LocalChanges:
         self._targets = Targets(stream.target.database.connect_args(), stream.target.name)
         self._plans = Plans(stream, self._targets)
         self._seen = seen
+        self._begins = 0
+        """Local changes up to there are not known: the topic has lost them."""
         self._lock = threading.Condition()
         self._entries: dict[Key, _Entry] = {}
         self.remembers = stream.policies.remembers
@@ -95,6 +97,11 @@ class LocalChanges:
         self._thread.join(timeout=5)
         self._consumer.close()
         self._targets.close()
+
+    @property
+    def position(self) -> Position | None:
+        """How far the stream back has been read."""
+        return self._position
 
     def concerns(self, plan: TablePlan) -> bool:
         """Whether a table's policies ask who wrote a row last."""
@@ -131,12 +138,23 @@ class LocalChanges:
                 remedy=f"check the source of site {self._stream.target.name}; the applier goes on by itself",
             )
 
+    def reaches(self, seen: int) -> None:
+        """Raise ApplyError where local changes that the origin had not seen then are not known any more."""
+        if seen < self._begins:
+            raise ApplyError(
+                f"who wrote a row last cannot be known: changes {seen + 1} to {self._begins} are gone from the topic",
+                where=f"stream {self._back.id}",
+                remedy="Kafka's retention deleted them before they were acknowledged (keep topics for longer than a flow may "
+                "be down): give the table policies other than latest_timestamp and site_priority, then `replicator resume`",
+            )
+
     def forget_tables(self) -> None:
         """The target's tables may have changed: ask again."""
         self._plans.forget()
 
     def any_unseen(self, events: Iterable[tuple[TablePlan, int, bytes]], seen: int) -> bool:
         """Whether a concurrent local change stands at any key of these rows events."""
+        self.reaches(seen)
         if not self._entries:
             return False
         for plan, kind, payload in events:
@@ -177,8 +195,11 @@ class LocalChanges:
         try:
             self._consumer.assign(offset_behind(self._consumer, self._seen))
             reader = StreamReader(stream=self._back.id.topic, anywhere=True)
+            first = True
             while not self._closed:
                 for at, value in self._consumer.poll(_POLL_MS):
+                    if first:
+                        self._begins, first = unpack_header(value)[0].first_sequence - 1, False
                     for item in reader.feed(at, value):
                         self._plans.flavor = reader.flavor
                         self._take(item, reader.flavor)
@@ -259,6 +280,7 @@ class OpenMemory:
 
     def row(self, row: Row | None, shape: Shape, register: Register, seen: int) -> LocalRow:
         """What is, or was, at one key, with its last writer where that is not known to the origin."""
+        self._local.reaches(seen)
         entry = self._standing(shape, register, seen)
         if row is None:
             key = _key(shape, register)

@@ -70,13 +70,16 @@ class Missing:
 
     def entries(self, txn: Txn, kind: int, payload: bytes) -> Iterator[tuple[Record, bytes]]:
         """What to record of each change of a rows event, as rows of the log."""
+        for before, after in self._decode(kind, payload):
+            yield self.entry(txn, before, after)
+
+    def entry(self, txn: Txn, before: Image | None, after: Image | None) -> tuple[Record, bytes]:
+        """The same of one change, whose images are texts."""
         site = txn.site or self._stream.origin.name
         decision = self.decision(Provenance(site, txn.commit_time_us, txn.gtid, txn.sequence))
         assert decision.record is not None
-        for before, after in self._decode(kind, payload):
-            images = self._values(before), self._values(after)
-            row = self._journal.row(txn, kind_of(before, after), *images, self._shape, None, decision)
-            yield decision.record, row
+        images = self._values(before), self._values(after)
+        return decision.record, self._journal.row(txn, kind_of(before, after), *images, self._shape, None, decision)
 
     def _values(self, texts: Image | None) -> Row | None:
         if texts is None:

@@ -6,6 +6,7 @@ Later changes of a held row queue behind it, in order; other rows go on. Everyth
 from __future__ import annotations
 
 import threading
+import unicodedata
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
     from ..config import StreamConfig
 
-__all__ = ["HeldChange", "Quarantine"]
+__all__ = ["HeldChange", "Quarantine", "alike"]
+
 
 class HeldChange(msgspec.Struct, frozen=True, array_like=True):
     """A held change, complete: it can be decided again without the stream. Images are texts of the table map's columns."""
@@ -36,6 +38,8 @@ class HeldChange(msgspec.Struct, frozen=True, array_like=True):
     kind: int
     before: tuple[bytes | None, ...] | None
     after: tuple[bytes | None, ...] | None
+    seen: int
+    """How far its origin had applied the stream back when it made the change."""
 
 
 class Quarantine:
@@ -61,7 +65,7 @@ class Quarantine:
         (outcome,) = session.run(f"SELECT table_name, row_key, new_key FROM {meta.QUARANTINE} WHERE {where}".encode())
         rows = [text_row(packet) for packet in outcome.rows or []]
         with self._lock:
-            self._keys = {((table or b"").decode(), (key or b"").decode()) for table, *keys in rows for key in keys if key}
+            self._keys = {((table or b"").decode(), alike(key.decode())) for table, *keys in rows for key in keys if key}
             self._count = len(rows)
             self._stale = False
 
@@ -70,17 +74,25 @@ class Quarantine:
         """Whether any held row is known here."""
         return bool(self._keys)
 
+    @property
+    def count(self) -> int:
+        """How many changes are known to be held."""
+        return self._count
+
     def touched_by(self, changes: Iterable[Change]) -> bool:
         """Whether any of these changes is of a held row."""
         return bool(self._keys) and any(self.holds(change) for change in changes)
 
     def holds(self, change: Change) -> bool:
         """Whether the change's row, before or after, is held."""
-        return bool(self._keys) and not self._keys.isdisjoint(_names(change))
+        return bool(self._keys) and not self._keys.isdisjoint(_alike(_names(change)))
 
     def confirms(self, session: Session, change: Change) -> bool:
         """Whether the change's row is still held: an operator may have released it since the keys were read."""
-        names = " OR ".join([f"(table_name={sql_text(t)} AND {sql_text(k)} IN (row_key, new_key))" for t, k in _names(change)])
+        keys = ", ".join([f"REPLACE({name}, ' ', '') COLLATE utf8mb4_general_ci" for name in ("row_key", "new_key")])
+        names = " OR ".join(
+            [f"(table_name={sql_text(t)} AND {sql_text(k.replace(' ', ''))} IN ({keys}))" for t, k in _names(change)]
+        )
         where = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)} AND state='held' AND ({names})"
         (outcome,) = session.run(f"SELECT 1 FROM {meta.QUARANTINE} WHERE {where} LIMIT 1 FOR UPDATE".encode())
         if not outcome.rows:
@@ -99,7 +111,7 @@ class Quarantine:
             )
         shape = shape_of(change.plan)
         before, after = _whole(change, change.before_texts), _whole(change, change.after_texts)
-        held = HeldChange(change.plan.flavor, change.plan.body, change.kind, before, after)
+        held = HeldChange(change.plan.flavor, change.plan.body, change.kind, before, after, txn.seen)
         names = _names(change)
         values = {
             "flow": self._flow,
@@ -122,8 +134,21 @@ class Quarantine:
         literals = ",".join([*map(sql_text, values.values()), "x'" + msgspec.msgpack.encode(held).hex() + "'"])
         session.run(f"INSERT INTO {meta.QUARANTINE} ({','.join(values)}, change_data) VALUES ({literals})".encode())
         with self._lock:
-            self._keys.update(names)
+            self._keys.update(_alike(names))
             self._count += 1
+
+
+def alike(key: str) -> str:
+    """A row's key as the log writes it, so that spellings which a collation may take for one key are one.
+
+    Two keys that are not one may be alike: their rows then wait for one another.
+    """
+    plain = key if key.isascii() else "".join([c for c in unicodedata.normalize("NFD", key) if not unicodedata.combining(c)])
+    return plain.replace(" ", "").casefold()
+
+
+def _alike(names: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(table, alike(key)) for table, key in names]
 
 
 def _names(change: Change) -> list[tuple[str, str]]:

@@ -1,8 +1,14 @@
-"""What an operator does with held changes: list them, show one, decide them again, drop them. Used by `replicator quarantine`."""
+"""What an operator does with held changes: list them, show one, decide them again, drop them. Used by `replicator quarantine`.
+
+A change is decided again with the same knowledge as a live one: where its table's policies ask who wrote a row last, all that
+this site's own applications changed since the origin made the change is read from the stream back.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,9 +20,12 @@ from ..model import Role
 from ..row.convert import literal_of_text
 from ..stream.reader import Txn
 from .batch import Change
+from .clocks import Clocks
 from .journal import sql_text
+from .local import LocalChanges, OpenMemory
+from .plan import TablePlan
 from .plans import Plans
-from .quarantine import HeldChange, Quarantine
+from .quarantine import HeldChange, Quarantine, alike
 from .resolve import Resolver
 from .session import Session, text_row
 from .target import Targets
@@ -67,10 +76,17 @@ class QuarantineDesk:
         self._session = Session(settings, site=stream.target.name)
         self._targets = Targets(settings, stream.target.name)
         self._plans = Plans(stream, self._targets)
-        self._resolver = Resolver(stream, self._plans, Reporter(Role.APPLIER, stream.id), Quarantine(stream))
+        self._local: LocalChanges | None = None
+        self._resolver = self._new_resolver()
+
+    def _new_resolver(self, memory: OpenMemory | None = None, clocks: Clocks | None = None) -> Resolver:
+        reporter = Reporter(Role.APPLIER, self._stream.id)
+        return Resolver(self._stream, self._plans, reporter, Quarantine(self._stream), memory, clocks)
 
     def close(self) -> None:
         """Close the connections."""
+        if self._local is not None:
+            self._local.close()
         self._session.close()
         self._targets.close()
 
@@ -85,31 +101,32 @@ class QuarantineDesk:
             raise UsageError(f"no change {number} is held of {self._stream.id}", remedy="see `replicator quarantine list`")
         return found[0]
 
-    def retry(self, number: int, by: str) -> int:
-        """Decide a held change, and those queued behind it for the same row, again; returns how many.
+    def retry(self, number: int, by: str) -> tuple[int, int]:
+        """Decide a held change, and those queued behind it for the same row, again; returns how many, and how many of them
+        are held again.
 
         Raises ConflictHalt or ApplyError where one still does not fit: it and all behind it are held as before. So are those
         before it, except where they were first committed at another site: they take a transaction of their own.
         """
-        return self._settle(number, "retried", by, write=True)
+        self._recall(self._waiting(number))
+        done = self._settle(number, "retried", by, write=True)
+        return done, self._resolver.quarantine.count
 
     def discard(self, number: int, by: str) -> int:
         """Drop a held change, and those queued behind it for the same row; returns how many."""
         return self._settle(number, "discarded", by, write=False)
 
     def _settle(self, number: int, state: str, by: str, *, write: bool) -> int:
-        first = self.show(number)
-        if first.state != "held":
-            raise UsageError(f"the change {number} is {first.state} already", remedy="see `replicator quarantine list`")
+        first = self._waiting(number)
         done = 0
-        keys = {first.key, first.new_key} - {""}
+        keys = _keys(first)
         queue = [first]
         while queue:
             first = queue[0]
             self._session.run(b"ROLLBACK;BEGIN")
             try:
                 queue = self._queue(first, keys, write=write)
-                self._mark(first.site)
+                self._mark(queue)
                 # What is held again writes no row, so its site does not matter, and its order does: all of it at once.
                 while queue and (queue[0].site == first.site or self._resolver.quarantine.holds_any):
                     one = queue.pop(0)
@@ -118,7 +135,7 @@ class QuarantineDesk:
                     audit = sql_text(f"{state} by {by} at {now_us()} µs")
                     self._session.run(f"UPDATE {meta.QUARANTINE} SET state='{state}', audit={audit} WHERE id={one.id}".encode())
                     done += 1
-                self._session.run(b"COMMIT")
+                self._commit()
             except BaseException as error:
                 if isinstance(error, ReplicatorError) and not isinstance(error, UsageError):
                     error.set_remedy(_remedy(error, first.id))
@@ -127,18 +144,55 @@ class QuarantineDesk:
                 raise
         return done
 
+    def _waiting(self, number: int) -> Held:
+        found = self.show(number)
+        if found.state != "held":
+            raise UsageError(f"the change {number} is {found.state} already", remedy="see `replicator quarantine list`")
+        return found
+
+    def _recall(self, first: Held) -> None:
+        """Learn what this site's own applications changed that the origin had not seen, where the table's policies ask."""
+        data = self._data(first)
+        table_map = self._plan(data, first).map
+        back, policies = self._stream.reverse, self._stream.policies
+        if back is None or not policies.needs_provenance((table_map.schema, table_map.table)):
+            return
+        clocks = Clocks(self._stream, Reporter(Role.APPLIER, self._stream.id))
+        try:
+            clocks.ask()
+        finally:
+            clocks.close()
+        self._local = LocalChanges(self._stream, back, data.seen)
+        self._resolver = self._new_resolver(OpenMemory(self._local), clocks)
+        while True:  # before rows are locked: there may be much to read
+            before = self._local.position
+            try:
+                self._local.cover(self._session)
+                return
+            except DatabaseError:
+                if self._local.position == before:
+                    raise
+
+    def _commit(self) -> None:
+        memory = self._resolver.memory
+        if memory is not None and not memory.still_holds(self._session):
+            raise DatabaseError("a row came and went at the target while its absence was being settled")
+        self._session.run(b"COMMIT")
+        if memory is not None:
+            memory.committed()
+
     def _queue(self, first: Held, keys: set[str], *, write: bool) -> list[Held]:
         """The change and those that wait behind it: of its row, also where that moved to another key. Locks them.
 
-        ``keys`` are those that the row is known to have had; what is found is added.
+        ``keys`` are those that the row is known to have had, as ``alike`` writes them; what is found is added.
         """
         queue = []
         for one in self._read(f"state='held' AND table_name={sql_text(first.table)}", lock=True):
-            if keys.isdisjoint({one.key, one.new_key}):
+            if keys.isdisjoint(_keys(one)):
                 continue
             if one.id >= first.id:
                 queue.append(one)
-                keys |= {one.key, one.new_key} - {""}
+                keys |= _keys(one)
             elif write:
                 raise UsageError(
                     f"change {one.id} of the same row was held before change {first.id}",
@@ -148,14 +202,23 @@ class QuarantineDesk:
             raise UsageError(f"somebody else decided about change {first.id}", remedy="see `replicator quarantine list`")
         return queue
 
-    def _again(self, one: Held) -> None:
+    def _data(self, one: Held) -> HeldChange:
         (outcome,) = self._session.run(f"SELECT change_data FROM {meta.QUARANTINE} WHERE id={one.id}".encode())
         (packet,) = outcome.rows or []
-        data = msgspec.msgpack.decode(text_row(packet)[0] or b"", type=HeldChange)
+        return msgspec.msgpack.decode(text_row(packet)[0] or b"", type=HeldChange)
+
+    def _plan(self, data: HeldChange, one: Held) -> TablePlan:
         self._plans.flavor = data.flavor
         plan = self._plans.get(data.table_map)
         if plan is None:
-            return
+            error = ApplyError(f"the target has no table {one.table} to write the held change into", where=f"change {one.id}")
+            error.set_remedy(_remedy(error, one.id))
+            raise error
+        return plan
+
+    def _again(self, one: Held) -> None:
+        data = self._data(one)
+        plan = self._plan(data, one)
         columns = plan.map.columns  # fitted to the target: they know the character set that a literal must name
 
         def literals(texts: tuple[bytes | None, ...] | None) -> tuple[Any, ...] | None:
@@ -164,15 +227,23 @@ class QuarantineDesk:
             return tuple([literal_of_text(c, text) for c, text in zip(columns, texts, strict=True)])
 
         change = Change(plan, data.kind, literals(data.before), literals(data.after), data.before, data.after)
-        txn = Txn(one.sequence, one.gtid, one.commit_time_us, one.site, (), b"", 0)
+        txn = Txn(one.sequence, one.gtid, one.commit_time_us, one.site, (), b"", 0, data.seen)
         self._resolver.retry(self._session, txn, change)
+        missing = self._plans.look(data.table_map)[1]
+        if missing is not None:  # columns that a policy leaves out
+            for sql in self._resolver.journal.entries([missing.entry(txn, data.before, data.after)[1]], self._session.max_packet):
+                self._session.run(sql)
 
-    def _mark(self, site: str) -> None:
+    def _mark(self, queue: Sequence[Held]) -> None:
+        """Say where, and when, the next changes of one site were first committed."""
+        site = queue[0].site
+        commit_time_us = max(one.commit_time_us for one in itertools.takewhile(lambda one: one.site == site, queue))
         flow, stream = sql_text(self._stream.id.flow), sql_text(self._stream.id.stream)
         name = sql_text(site or self._stream.origin.name)
         self._session.run(
-            f"INSERT INTO {meta.CHECKPOINT} VALUES ({flow},{stream},{_ADMIN_SLOT},'','',0,'',0,'',{name},0,'',0,{now_us()},0)"
-            f" ON DUPLICATE KEY UPDATE site=VALUES(site), updated_us=VALUES(updated_us)".encode()
+            f"INSERT INTO {meta.CHECKPOINT} VALUES ({flow},{stream},{_ADMIN_SLOT},'','',0,'',0,'',{name},"
+            f"{commit_time_us},'',0,{now_us()},0) ON DUPLICATE KEY UPDATE site=VALUES(site),"
+            " commit_time_us=VALUES(commit_time_us), updated_us=VALUES(updated_us)".encode()
         )
 
     def _read(self, where: str, *, lock: bool = False) -> list[Held]:
@@ -180,6 +251,10 @@ class QuarantineDesk:
         sql = f"SELECT {_COLUMNS} FROM {meta.QUARANTINE} WHERE {own} AND {where} ORDER BY id{' FOR UPDATE' if lock else ''}"
         (outcome,) = self._session.run(sql.encode())
         return [_held(text_row(packet)) for packet in outcome.rows or []]
+
+
+def _keys(one: Held) -> set[str]:
+    return {alike(key) for key in (one.key, one.new_key) if key}
 
 
 def _remedy(error: ReplicatorError, number: int) -> str:

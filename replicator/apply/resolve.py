@@ -117,11 +117,19 @@ class Resolver:
             memory.cover(session)
 
     def retry(self, session: Session, txn: Txn, change: Change) -> None:
-        """Decide one change that was held, as if it came now; it waits on where one before it in its row's queue does."""
+        """Decide one change that was held, as if it came now; it waits on where one before it in its row's queue does.
+
+        Raises ApplyError where another row would have to go for it: that may be the work of a later change, which only the
+        row's own queue waits for.
+        """
         if self.quarantine.holds(change):
             self.quarantine.hold(session, txn, change, "an earlier change of this row is held", None, None)
             return
-        self._decide(session, txn, change)
+        memory = self.memory_of(change.plan)
+        if memory is not None:
+            self._read(session, change, shape_of(change.plan), txn.seen)  # locks its rows
+            memory.cover(session)
+        self._decide(session, txn, change, releasing=True)
 
     def _change(self, session: Session, txn: Txn, change: Change) -> None:
         if self.quarantine.holds(change) and self.quarantine.confirms(session, change):
@@ -129,17 +137,23 @@ class Resolver:
             return
         self._decide(session, txn, change)
 
-    def _decide(self, session: Session, txn: Txn, change: Change, tries: int = 0) -> None:
+    def _decide(self, session: Session, txn: Txn, change: Change, tries: int = 0, *, releasing: bool = False) -> None:
         shape = shape_of(change.plan)
         row_change = RowChange(shape.values(change.before_texts), shape.values(change.after_texts))
         memory = self.memory_of(change.plan)
         local, others = self._read(session, change, shape, txn.seen)
         decision = self.decision(txn, change, shape, row_change, local, others)
+        if releasing and decision.delete_first:
+            raise ApplyError(
+                "another row of the target holds a unique key of the change, and may be the work of a later one",
+                where=f"table {shape.name}, {shape.key_names}, GTID {txn.gtid}, sequence {txn.sequence}",
+                remedy="give that row another value, or delete it",
+            )
         last_try = tries >= _TRIES
         if not self._carry_out(session, txn, change, shape, local, row_change, decision, last_try=last_try):
             if memory is not None:
                 memory.cover(session)
-            self._decide(session, txn, change, tries + 1)
+            self._decide(session, txn, change, tries + 1, releasing=releasing)
         elif memory is not None:
             memory.settled(decision, row_change, shape, txn.seen)
 

@@ -318,6 +318,8 @@ class Applier:
             state = self._reader.state
             self._reporter.stage("fetched", state.sequence, self._checkpoint.gtid, beat.origin_time_us)
             self._flush()
+            # An origin that only applies acknowledges too: else all that is written here would be remembered for ever.
+            self._checkpoint = replace(self._checkpoint, seen=max(self._checkpoint.seen, beat.seen))
             self._pass_on(save=False, origin_time_us=beat.origin_time_us)
 
     def _begin_large(self, item: LargeBegin) -> None:

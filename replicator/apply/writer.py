@@ -150,7 +150,7 @@ class Writer:
         return [*_FRESH, Statement(b"BEGIN", ANYTHING), fence]
 
     def part(self, txn: Txn) -> None:
-        """Write a part of a large transaction into the open one; the next call, or ``finish_part``, awaits its end."""
+        """Write a part of a large transaction into the open one; the next call, or ``finish``, awaits its end."""
         planner = self._plan([txn])  # while the server works on the part before
         statements = planner.statements(self.limits)
         self.finish_part()
@@ -179,6 +179,11 @@ class Writer:
             self._tell_left_out(planner)
         except (_Mismatch, ServerError) as error:
             self._mend_part(txn, error)
+
+    def finish(self) -> None:
+        """All parts are there: await the last one, and that what was decided about absent rows still holds."""
+        self.finish_part()
+        self._confirm()
 
     def _mend_part(self, txn: Txn, error: Exception) -> None:
         self._judge(error)

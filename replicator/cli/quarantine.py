@@ -69,26 +69,34 @@ def show(streams: list[StreamConfig], number: int, as_json: bool) -> None:
 @quarantine.command()
 @scope_options
 @click.argument("number", type=int)
+@json_option
 @scoped
-def retry(streams: list[StreamConfig], number: int) -> None:
+def retry(streams: list[StreamConfig], number: int, as_json: bool) -> None:
     """Decide a change again, and those queued behind it for the same row."""
     stream, _ = _find(streams, number)
-    count = _ask(stream, lambda desk: desk.retry(number, getpass.getuser()))
-    click.echo(f"decided again: {count}")
+    count, again = _ask(stream, lambda desk: desk.retry(number, getpass.getuser()))
+    if as_json:
+        print_json({"decided_again": count, "held_again": again})
+    else:
+        click.echo(f"decided again: {count}" + (f", of which {again} are held again" if again else ""))
 
 
 @quarantine.command()
 @scope_options
 @click.argument("number", type=int)
 @click.option("--yes", is_flag=True, help="Don't ask.")
+@json_option
 @scoped
-def discard(streams: list[StreamConfig], number: int, yes: bool) -> None:
+def discard(streams: list[StreamConfig], number: int, yes: bool, as_json: bool) -> None:
     """Drop a change, and those queued behind it for the same row."""
     stream, held = _find(streams, number)
     if not yes:
         click.confirm(f"Drop change {number} of {held.table} and all behind it", abort=True, err=True)
     count = _ask(stream, lambda desk: desk.discard(number, getpass.getuser()))
-    click.echo(f"dropped: {count}")
+    if as_json:
+        print_json({"dropped": count})
+    else:
+        click.echo(f"dropped: {count}")
 
 
 def _find(streams: list[StreamConfig], number: int) -> tuple[StreamConfig, Held]:

@@ -103,6 +103,8 @@ class Heartbeat(msgspec.Struct, frozen=True):
     origin_time_us: int
     """Commit time of the heartbeat's row at the origin; 0 where the origin cannot be written to: unknown."""
     position: str
+    seen: int = 0
+    """How far the origin had applied the stream back: no later transaction tells less."""
 
 
 class RecordEnd(msgspec.Struct, frozen=True):
@@ -184,7 +186,7 @@ class StreamReader:
         elif header.kind == Kind.HEARTBEAT:
             if header.first_sequence > self._sequence + 1:
                 self._gap(header, where)
-            yield Heartbeat(header.origin_time_us, header.position)
+            yield Heartbeat(header.origin_time_us, header.position, header.seen)
         else:
             raise StreamError(f"a record of unknown kind {header.kind}", where=where, remedy=_UPGRADE)
         self._position = header.position

@@ -27,6 +27,7 @@ class Remembered(LocalChanges):
         self._lock = threading.Condition()
         self._entries = {}
         self._seen = 0
+        self._begins = 0
         self._forget_from = 0
         self.asked = 0
 
