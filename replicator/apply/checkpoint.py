@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pymysql
 
 from .. import meta
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "Fence"]
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     """What has been applied. ``sequence`` 0 and an empty ``stream_id`` mean nothing yet; ``kafka_offset`` is where to read on."""
 
     stream_id: str = ""

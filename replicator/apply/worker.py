@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from ..context import now_us
 from ..control import Control, Wish
@@ -67,6 +68,7 @@ class Applier:
 
     def __init__(self, stream: StreamConfig, worker: Worker, resources: ExitStack) -> None:
         self._stream = stream
+        self._origin = stream.origin.name
         self._worker = worker
         self._reporter = worker.reporter
         self._control = Control(stream, Role.APPLIER)
@@ -113,6 +115,8 @@ class Applier:
         if self._local is not None:
             resources.callback(self._local.close)
         self._batch = Batch()
+        self._fetched: Txn | None = None
+        """The last transaction of the record that is being taken."""
         self._gathered: Gathered | None = None
         self._large: LargeTransaction | None = None
         self._saved_us = now_us()
@@ -206,7 +210,7 @@ class Applier:
 
     def _transaction(self, txn: Txn) -> None:
         self._plans.flavor = self._reader.flavor
-        self._reporter.stage("fetched", txn.sequence, txn.gtid, txn.commit_time_us)
+        self._fetched = txn
         checkpoint = self._after(txn)
         if self._skip_gtid and txn.gtid == self._skip_gtid:
             self._flush()
@@ -249,16 +253,19 @@ class Applier:
 
     def _after(self, txn: Txn) -> Checkpoint:
         """The checkpoint once this transaction is applied; a restart reads its record again and drops what it has."""
-        return replace(
-            self._batch.checkpoint if self._batch.txns else self._checkpoint,
-            stream_id=self._reader.state.stream_id,
-            epoch=txn.epoch,
-            source_id=self._reader.state.source_id,
-            sequence=txn.sequence,
-            gtid=txn.gtid,
-            site=txn.site or self._stream.origin.name,
-            commit_time_us=txn.commit_time_us,
-            seen=max(txn.seen, (self._batch.checkpoint if self._batch.txns else self._checkpoint).seen),
+        before = self._batch.checkpoint if self._batch.txns else self._checkpoint
+        reader = self._reader
+        return Checkpoint(
+            reader.stream_id,
+            txn.epoch,
+            reader.source_id,
+            txn.sequence,
+            txn.gtid,
+            txn.site or self._origin,
+            txn.commit_time_us,
+            before.position,
+            before.kafka_offset,
+            max(txn.seen, before.seen),
         )
 
     def _flush(self) -> None:
@@ -283,6 +290,9 @@ class Applier:
 
     def _record_end(self, end: RecordEnd) -> None:
         """All of a record was taken: the position is complete, and a restart need not read the record again."""
+        if self._fetched is not None:
+            txn, self._fetched = self._fetched, None
+            self._reporter.stage("fetched", txn.sequence, txn.gtid, txn.commit_time_us)
 
         def moved(checkpoint: Checkpoint) -> Checkpoint:
             state = end.state

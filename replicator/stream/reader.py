@@ -145,9 +145,11 @@ class StreamReader:
 
     def __init__(self, *, stream: str, resume: ReaderState | None = None, anywhere: bool = False) -> None:
         self._stream = stream
-        self._stream_id = resume.stream_id if resume else ""
+        self.stream_id = resume.stream_id if resume else ""
+        """Empty until the first record was read."""
         self._epoch = resume.epoch if resume else 0
-        self._source_id = resume.source_id if resume else ""
+        self.source_id = resume.source_id if resume else ""
+        """Of the source that writes the epoch."""
         self._sequence = resume.sequence if resume else 0
         self._anywhere = anywhere and resume is None
         self._position = ""
@@ -159,7 +161,7 @@ class StreamReader:
     @property
     def state(self) -> ReaderState:
         """Where the reader stands now."""
-        return ReaderState(self._stream_id, self._epoch, self._source_id, self._sequence)
+        return ReaderState(self.stream_id, self._epoch, self.source_id, self._sequence)
 
     def feed(self, offset: int, value: bytes) -> Iterator[Item]:
         """The items of one record. Raises StreamError (or HistoryLostError) where the stream breaks its rules."""
@@ -193,7 +195,7 @@ class StreamReader:
         yield self._end(offset)
 
     def _check_stream(self, header: RecordHeader, where: str) -> None:
-        if not self._stream_id:
+        if not self.stream_id:
             if header.kind != Kind.EPOCH and not self._anywhere:
                 raise StreamError(
                     f"the stream's beginning is gone: its first record holds sequence {header.first_sequence}",
@@ -202,13 +204,13 @@ class StreamReader:
                 )
             if header.kind == Kind.EPOCH and header.first_sequence != 1 and not self._anywhere:
                 self._gap(header, where)
-            self._stream_id = header.stream_id
+            self.stream_id = header.stream_id
             if self._anywhere:
                 self._sequence = header.first_sequence - 1
-        elif header.stream_id != self._stream_id:
+        elif header.stream_id != self.stream_id:
             raise HistoryLostError(
                 "the topic holds another stream than the one that was applied: the old one's history is gone",
-                where=f"{where}, stream id {header.stream_id} instead of {self._stream_id}",
+                where=f"{where}, stream id {header.stream_id} instead of {self.stream_id}",
                 remedy=f"restore the topic; or {START_ANEW}",
             )
 
@@ -218,15 +220,15 @@ class StreamReader:
             if not skipped:
                 yield LargeAbort()
         self._epoch = header.epoch
-        self._source_id = header.source_id
+        self.source_id = header.source_id
         # Its sequence and position are what the new source knew before it had read the old one's last records.
         self._position = self._position or header.position
 
     def _counts(self, header: RecordHeader, where: str) -> bool:
-        if header.epoch == self._epoch and header.source_id == self._source_id:
+        if header.epoch == self._epoch and header.source_id == self.source_id:
             return True
         if self._anywhere and header.epoch > self._epoch:
-            self._epoch, self._source_id = header.epoch, header.source_id
+            self._epoch, self.source_id = header.epoch, header.source_id
             return True
         if header.epoch > self._epoch:
             raise StreamError(

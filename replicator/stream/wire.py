@@ -34,7 +34,6 @@ import enum
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import zstandard
@@ -127,8 +126,7 @@ class RecordHeader(msgspec.Struct, frozen=True, array_like=True):
         return self.shipped or self.resume
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One binlog event, raw."""
 
     type: int
@@ -136,8 +134,7 @@ class Event:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(msgspec.Struct, frozen=True, gc=False):
     """What the origin committed together; ``events`` is the packed run of its events."""
 
     sequence: int
