@@ -64,13 +64,14 @@ class Reader:
 
 def test_every_state_of_the_target_was_one_of_the_origin(pairs: Pairs, farm: Farm, flavor: str) -> None:
     """sysbench's oltp_write_only on four connections, applied in merged batches: each state seen is that of its GTID."""
-    origin = farm.database(flavor)
-    for server in (origin, farm.database(flavor, "west")):
-        execute(server, f"DROP DATABASE IF EXISTS {SCHEMA}")
+    # Of its own, so that its binlog begins with all that the native replica needs, the heartbeat's table too.
+    origin = farm.fresh_database(flavor, "states-origin")
+    execute(farm.database(flavor, "west"), f"DROP DATABASE IF EXISTS {SCHEMA}")
+    execute(origin, "CREATE DATABASE begun")  # a position that is not empty
     start = position(origin)
     execute(origin, f"CREATE DATABASE IF NOT EXISTS {SCHEMA}")
     sysbench(origin, "prepare", rows=2_000)
-    pair = pairs(flavor, flavor, schemas=[SCHEMA], start=start)
+    pair = pairs(flavor, flavor, east=origin, schemas=[SCHEMA], start=start)
     pair.start()
     pair.settle()
     with Reader(pair.target, pair.flow) as reader:
@@ -86,7 +87,9 @@ def test_every_state_of_the_target_was_one_of_the_origin(pairs: Pairs, farm: Far
     for gtid in order[:: 1 + len(order) // 25]:
         _run_until(replica, gtid)
         assert execute(replica, _STATE)[0] == reader.seen[gtid], f"no state of the origin at {gtid}"
+    pair.stop()
     replica.destroy()
+    origin.destroy()
 
 
 def _number(gtid: str) -> int:
