@@ -6,8 +6,11 @@ import random
 import time
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
 
 from dev import DatabaseServer
+from replicator.config import load_config
 from tests.faults.binlogs import Judge
 from tests.faults.hot_rows import CONFLICTS, HotRows, create_tables, shipped
 from tests.harness import Pair, Pairs, execute
@@ -135,6 +138,13 @@ def test_two_spellings_of_one_key_are_one_row(pairs: Pairs, flavor: str) -> None
     assert len(execute(pair.target, f"SELECT * FROM {pair.name}.spelt")) == len(names)
 
 
+def an_hour_ahead(flavor: str) -> str:
+    """What makes a session commit in an hour."""
+    if flavor == "mysql":
+        return "SET SESSION original_commit_timestamp=(UNIX_TIMESTAMP()+3600)*1000000"
+    return "SET SESSION timestamp=UNIX_TIMESTAMP()+3600"
+
+
 def test_a_commit_in_the_future_is_not_compared(pairs: Pairs, flavor: str) -> None:
     """An origin whose clock is ahead would win everything: the flow halts before the change, and says by how much."""
     pair = both_ways(pairs, flavor, conflicts={**CONFLICTS, "clock_offset_ms_max": 5000})
@@ -142,14 +152,100 @@ def test_a_commit_in_the_future_is_not_compared(pairs: Pairs, flavor: str) -> No
     pair.start()
     settle(pair)
     pair.stop("west")
-    ahead = "timestamp=UNIX_TIMESTAMP()+3600"
-    if flavor == "mysql":
-        ahead = "original_commit_timestamp=(UNIX_TIMESTAMP()+3600)*1000000"
-    execute(pair.origin, f"SET SESSION {ahead}", f"UPDATE {pair.name}.note SET text='east' WHERE id=1")
+    execute(pair.origin, an_hour_ahead(flavor), f"UPDATE {pair.name}.note SET text='east' WHERE id=1")
     execute(pair.target, f"UPDATE {pair.name}.note SET text='west' WHERE id=1")
     pair.start("west", ready=False)
     error = pair.wait_stopped("west", "applier")
     assert "in the target's future, more than clock_offset_ms_max" in error["what"]
+    assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=1") == [("west",)]
+
+
+def test_clocks_too_far_apart_settle_nothing(pairs: Pairs, flavor: str) -> None:
+    """A heartbeat from an hour ahead says so; what needs commit times halts, what fits goes on."""
+    pair = both_ways(pairs, flavor, conflicts={**CONFLICTS, "clock_offset_ms_max": 30_000})
+    create_tables(pair.origin, pair.name, 3, ["note", "stock"])
+    pair.start()
+    settle(pair)
+    execute(pair.origin, an_hour_ahead(flavor), f"UPDATE replicator.heartbeat SET time_us=time_us+1 WHERE flow='{pair.flow}'")
+    execute(pair.origin, f"UPDATE {pair.name}.stock SET n=n+1 WHERE id=1", f"UPDATE {pair.name}.note SET text='x' WHERE id=1")
+    pair.settle()
+    assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=1") == [("x",)]
+    execute(pair.target, "SET sql_log_bin=0", f"UPDATE {pair.name}.note SET text='west' WHERE id=2")
+    execute(pair.origin, f"UPDATE {pair.name}.note SET text='east' WHERE id=2")
+    error = pair.wait_stopped("west", "applier")
+    assert "clocks are 3" in error["what"] and "ms apart, more than clock_offset_ms_max" in error["what"]
+    assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=2") == [("west",)]
+
+
+def test_a_deleted_row_is_remembered_until_the_origin_knows(pairs: Pairs, flavor: str) -> None:
+    """An older change finds no row, and none comes back; once the delete is known there, the key may be used again."""
+    pair = both_ways(pairs, flavor)
+    create_tables(pair.origin, pair.name, 3, ["note"])
+    pair.start()
+    settle(pair)
+    pair.stop()
+    execute(pair.origin, f"UPDATE {pair.name}.note SET text='older' WHERE id=1")
+    until_next_second(pair)
+    execute(pair.target, f"DELETE FROM {pair.name}.note WHERE id=1")
+    pair.start()
+    settle(pair)
+    note = f"SELECT text FROM {pair.name}.note WHERE id=1"
+    assert execute(pair.origin, note) == execute(pair.target, note) == []
+    execute(pair.origin, f"INSERT INTO {pair.name}.note VALUES (1, 1, 'again')")
+    settle(pair)
+    assert execute(pair.target, note) == [("again",)]
+    assert pair.differences() == []
+
+
+def until_next_second(pair: Pair) -> None:
+    """Commit times of MariaDB have whole seconds: return in the next one."""
+    now = "SELECT UNIX_TIMESTAMP()"
+    before = execute(pair.origin, now)
+    while execute(pair.origin, now) == before:
+        time.sleep(0.02)
+
+
+def test_an_idle_origin_acknowledges_too(pairs: Pairs, flavor: str) -> None:
+    """It only applies: its heartbeats say how far, and the target need not remember all that it ever wrote."""
+    pair = both_ways(pairs, flavor)
+    create_tables(pair.origin, pair.name, 3, ["note"])
+    pair.start()
+    settle(pair)
+    execute(pair.target, "SET autocommit=1", *[f"UPDATE {pair.name}.note SET text='{i}' WHERE id=1" for i in range(20)])
+    sequence = f"SELECT MAX(sequence) FROM replicator.checkpoint WHERE flow='{pair.name}.west-east'"
+    note = f"SELECT text FROM {pair.name}.note WHERE id=1"
+    pair.until(lambda: execute(pair.origin, note) == [("19",)], 30, "west's changes at east")
+    ((written,),) = execute(pair.origin, sequence)
+    seen = f"SELECT MAX(seen) FROM replicator.checkpoint WHERE flow='{pair.flow}'"
+
+    def acknowledged() -> bool:
+        pair.restart("west")  # which writes down how far it is
+        return bool(execute(pair.target, seen)[0][0] >= written)
+
+    pair.until(acknowledged, 60, "the acknowledgement by a heartbeat")
+
+
+def test_local_changes_lost_from_the_topic_are_not_guessed(pairs: Pairs, flavor: str) -> None:
+    """Retention took what the origin had not seen: its change is not applied as if nobody had written here."""
+    pair = both_ways(pairs, flavor)
+    create_tables(pair.origin, pair.name, 3, ["note"])
+    pair.start()
+    settle(pair)
+    pair.stop("east")
+    execute(pair.target, f"UPDATE {pair.name}.note SET text='west' WHERE id=1")
+    execute(pair.origin, f"UPDATE {pair.name}.note SET text='east' WHERE id=1")
+    (back,) = [s for s in load_config(pair.config()).streams(pair=pair.name) if s.id.origin == "west"]
+    pair.until(lambda: shipped(pair, back=True)["note"] == 1, 30, "west's change in the topic")
+    pair.stop("west")
+    topic = TopicPartition(back.id.topic, 0)
+    admin = KafkaAdminClient(bootstrap_servers=pair.kafka.bootstrap)
+    consumer = KafkaConsumer(bootstrap_servers=pair.kafka.bootstrap, group_id=None)
+    admin.delete_records({topic: consumer.end_offsets([topic])[topic]})
+    consumer.close()
+    admin.close()
+    pair.start(ready=False)
+    error = pair.wait_stopped("west", "applier")
+    assert "who wrote a row last cannot be known" in error["what"] and "retention" in error["remedy"]
     assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=1") == [("west",)]
 
 
