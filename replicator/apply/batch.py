@@ -24,6 +24,7 @@ from ..errors import StreamError
 from ..row.decode import rows_flags
 from ..stream.wire import EVENT
 from .footprint import Footprint
+from .net import TableNet, parents_first, split
 from .plan import Image, TablePlan
 from .session import STRICT, pack_text_row
 
@@ -88,63 +89,13 @@ def kind_of(before: Image | None, after: Image | None) -> int:
     return DELETE if after is None else UPDATE
 
 
-class _TableNet:
-    """The net effect on one table: key to [first before image, last after image, first before texts]."""
-
-    __slots__ = ("plan", "rows", "unmergeable")
-
-    def __init__(self, plan: TablePlan) -> None:
-        self.plan = plan
-        self.rows: dict[Any, list[Any]] = {}
-        self.unmergeable = False
-
-    def insert(self, after: Image) -> None:
-        """A row came."""
-        key = self.plan.key(after)
-        entry = self.rows.get(key)
-        if entry is None:
-            self.rows[key] = [None, after, None]
-        elif entry[1] is None:
-            entry[1] = after
-        else:
-            self.unmergeable = True
-
-    def delete(self, before: Image, texts: Image | None) -> None:
-        """A row went."""
-        key = self.plan.key(before)
-        entry = self.rows.get(key)
-        if entry is None:
-            self.rows[key] = [before, None, texts]
-        elif entry[1] is None:
-            self.unmergeable = True
-        elif entry[0] is None:
-            del self.rows[key]
-        else:
-            entry[1] = None
-
-    def update(self, before: Image, after: Image, texts: Image | None) -> None:
-        """A row changed."""
-        key = self.plan.key(before)
-        if key != self.plan.key(after):
-            self.delete(before, texts)
-            self.insert(after)
-            return
-        entry = self.rows.get(key)
-        if entry is None:
-            self.rows[key] = [before, after, texts]
-        elif entry[1] is None:
-            self.unmergeable = True
-        else:
-            entry[1] = after
-
-
 class Segment:
     """A run of changes under one foreign key setting, in any number of tables."""
 
     def __init__(self, foreign_key_checks: bool) -> None:
         self.foreign_key_checks = foreign_key_checks
         self._events: list[tuple[TablePlan, int, bytes]] = []
-        self._nets: dict[str, _TableNet] = {}  # by the target table's quoted name
+        self._nets: dict[str, TableNet] = {}  # by the target table's quoted name
         self._ordered = False
 
     @property
@@ -163,7 +114,7 @@ class Segment:
         images = plan.literals(kind, payload)
         net = self._nets.get(plan.table)
         if net is None:
-            net = self._nets[plan.table] = _TableNet(plan)
+            net = self._nets[plan.table] = TableNet(plan)
         if self._ordered or not plan.identity:
             self._ordered |= not plan.identity and self._links(plan)
             return len(images)
@@ -220,16 +171,17 @@ class Segment:
                 footprint.whole(net.plan)
                 continue
             images = [image for entry in net.rows.values() for image in (entry[0], entry[1]) if image is not None]
-            footprint.add(net.plan, images)
+            footprint.add(net.plan, [*images, *net.vanished.values(), *net.passed])
 
     def _fast(self, limits: StatementLimits) -> list[Statement]:
         checks: list[Statement] = []
         deletes: list[Statement] = []
         updates: list[Statement] = []
         inserts: list[Statement] = []
-        for net in _parents_first([n for n in self._nets.values() if n.plan.identity]):
-            gone, moved, changed, fresh = _split(net)
+        for net in parents_first([n for n in self._nets.values() if n.plan.identity]):
+            gone, moved, changed, fresh = split(net)
             checks += _check_statements(net.plan, [*gone, *moved, *changed], limits)
+            checks += _passing_statements(net, limits)
             deletes[:0] = _delete_statements(net.plan, [*gone, *moved], limits)
             updates += _update_statements(net.plan, changed, limits)
             inserts += _insert_statements(net.plan, [*[e[1] for e in moved], *fresh], limits)
@@ -288,44 +240,6 @@ class Planner:
         return [*[s for segment in self.segments for s in segment.statements(limits)], *self.extra]
 
 
-def _split(net: _TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-    """Net rows as (deleted, moved in a unique key, updated in place, after images of inserted)."""
-    plan = net.plan
-    gone, moved, changed, fresh = [], [], [], []
-    may_move = bool(plan.uniques) or plan.target.opaque_unique
-    for entry in net.rows.values():
-        before, after, _ = entry
-        if after is None:
-            gone.append(entry)
-        elif before is None:
-            fresh.append(after)
-        elif may_move and plan.moves(before, after):
-            moved.append(entry)
-        elif plan.full or before != after:
-            changed.append(entry)
-    return gone, moved, changed, fresh
-
-
-def _parents_first(nets: list[_TableNet]) -> list[_TableNet]:
-    """In an order in which a table comes behind those that it refers to (cycles: any order)."""
-    if not any(n.plan.target.parents for n in nets):
-        return nets
-    by_table = {(n.plan.target.schema, n.plan.target.name): n for n in nets}
-    done: dict[tuple[str, str], _TableNet] = {}
-
-    def visit(table: tuple[str, str], path: frozenset[tuple[str, str]]) -> None:
-        net = by_table.get(table)
-        if net is None or table in done or table in path:
-            return
-        for foreign_key in net.plan.target.parents:
-            visit(foreign_key.parent, path | {table})
-        done[table] = net
-
-    for table in by_table:
-        visit(table, frozenset())
-    return list(done.values())
-
-
 def _check_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> Iterable[Statement]:
     """Lock the rows to be changed and read them back where the plan compares, or where an upsert could hit another row."""
     if plan.full:
@@ -339,6 +253,21 @@ def _check_statements(plan: TablePlan, entries: list[Any], limits: StatementLimi
             where = plan.where_keys([plan.key(e[0]) for e in part])
             sql = b"SELECT 1 FROM %b WHERE %b FOR UPDATE" % (plan.table.encode(), where)
             yield Statement(sql, Expect(affected=len(part)))
+
+
+def _passing_statements(net: TableNet, limits: StatementLimits) -> Iterable[Statement]:
+    """See that no row is in the way of what was only there in between, but those that the net effect takes away."""
+    plan = net.plan
+    sql = b"SELECT 1 FROM %b WHERE %b FOR UPDATE"
+    for keys in _parts(list(net.vanished), limits):
+        yield Statement(sql % (plan.table.encode(), plan.where_keys(keys)), Expect(affected=0))
+    if not net.passed:
+        return
+    found, held = net.passing()
+    for values in _parts(list(found), limits):
+        wheres = [b"(%b)" % plan.where_ordinals(plan.uniques[value[0]], found[value]) for value in values]
+        expect = Expect(affected=len(held.intersection(values)))
+        yield Statement(sql % (plan.table.encode(), b" OR ".join(wheres)), expect)
 
 
 def _delete_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> list[Statement]:

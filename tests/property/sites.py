@@ -1,242 +1,279 @@
-"""A simulated site: one table with a primary key and a unique key, its memory of writers, and an applier.
+"""A simulated site: its database, what it ships, and an applier for each other site.
 
-The applier is what the real one has to be towards ``conflict/``: changes that fit take the fast path without a call, the
-others are decided by the real ``decide``. A transaction is atomic: it works on copies, and a crash forgets them.
+The applier is the real one from the stream's records on: ``StreamReader``, the planner, the writer with its ways to settle what
+does not fit, the quarantine, and the memory of local changes. Simulated are the database behind it, Kafka (a list of records),
+and the worker with its threads: a batch is written and committed before the next one begins, on one connection.
 """
 
 from __future__ import annotations
 
+import uuid
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from conflict import (
-    Action,
-    Change,
-    ColumnInfo,
-    ColumnKind,
-    ConflictType,
-    Decision,
-    LocalRow,
-    Policies,
-    Provenance,
-    Row,
-    TableInfo,
-    decide,
-    is_unseen,
-    registers,
-    supersedes,
-)
-from conflict.stamps import Register
+from conflict import Change, Policies, Provenance, TableInfo
+from replicator.apply.batch import Expect, Statement
+from replicator.apply.checkpoint import Checkpoint, Fence
+from replicator.apply.local import OpenMemory
+from replicator.apply.plans import plan_transaction
+from replicator.apply.quarantine import Quarantine
+from replicator.apply.resolve import Resolver
+from replicator.apply.shape import shape_of
+from replicator.apply.writer import Batch, RetryBatch, Writer
+from replicator.config import StreamConfig
+from replicator.context import Reporter
+from replicator.errors import ConflictHalt
+from replicator.model import Role
+from replicator.stream.reader import RecordEnd, StreamReader, Txn
+from tests.property.database import Broken, Crash, Database, Link, Store
+from tests.property.memory import Everyone, Followed
+from tests.property.streams import MAP, data_record, epoch_record, events_of, plans_of, position
 
-ID, U, A, B, N, TS = range(6)
-"""The columns: primary key, unique key, two plain values, a counter, and a timestamp that every write raises."""
-
-TABLE = TableInfo(
-    "shop",
-    "item",
-    tuple([ColumnInfo(name, ColumnKind.INTEGER, nullable=name == "u") for name in ("id", "u", "a", "b", "n", "ts")]),
-    key=(ID,),
-    unique_keys=((U,),),
-)
+__all__ = ["Flow", "Memory", "Site", "Transaction", "Trouble"]
 
 
-class Crash(Exception):
-    """The applier dies in the middle of a transaction."""
+@dataclass
+class Trouble:
+    """What befalls a batch while it is written; called with the number of each statement that touches a row."""
+
+    crash_at: int | None = None
+    """The applier dies before that statement; 0: with everything written, -1: right behind the commit."""
+    deadlock_at: int | None = None
+    refusals: int = 0
+    """1: the batch does not fit as planned, whatever the rows are like; 2: and cannot be settled as a whole."""
+
+    def __call__(self, number: int) -> int:
+        """As ``Link`` wants it."""
+        if number == self.crash_at:
+            raise Crash
+        if number == self.deadlock_at:
+            self.deadlock_at = None
+            return 1213
+        return 0
 
 
-class Broken(Exception):
-    """Something that must not happen: a decision that the database would refuse."""
+class Memory:
+    """What appliers remember of who wrote what."""
+
+    NONE = "none"
+    LOCAL = "local changes"
+    """As the applier of a pair that writes at both sites does."""
+    ALL = "all writers"
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What a site committed, with the sequences of the other sites that it had applied by then."""
+    """What a site committed."""
 
     provenance: Provenance
     changes: tuple[Change, ...]
-    seen: Mapping[str, int]
-
-
-@dataclass
-class Store:
-    """The rows, by primary key and unique key, and who wrote each register last."""
-
-    rows: dict[object, Row] = field(default_factory=dict)
-    holders: dict[object, object] = field(default_factory=dict)
-    writers: dict[Register, Provenance] = field(default_factory=dict)
-    deleted: dict[object, Row] = field(default_factory=dict)
-
-    def copy(self) -> Store:
-        """An independent copy."""
-        return Store(dict(self.rows), dict(self.holders), dict(self.writers), dict(self.deleted))
-
-    def insert(self, row: Row) -> None:
-        """Insert as the database would: a duplicate is refused."""
-        if row[ID] in self.rows or (row[U] is not None and row[U] in self.holders):
-            raise Broken(f"duplicate key on insert of {row}")
-        self.rows[row[ID]] = row
-        if row[U] is not None:
-            self.holders[row[U]] = row[ID]
-
-    def delete(self, identity: object) -> None:
-        """Delete one row, which must be there."""
-        row = self.rows.pop(identity)
-        if row[U] is not None:
-            del self.holders[row[U]]
-
-    def update(self, identity: object, row: Row) -> None:
-        """Make one row into another."""
-        self.delete(identity)
-        self.insert(row)
 
 
 @dataclass
 class Site:
-    """One site: its store, what it committed itself, and up to where it applied the others."""
+    """One site: its database, and everything that it committed itself, also as the records of each stream."""
 
     name: str
-    priority: int
+    number: int
     policies: Policies
+    memory: str
     exact: bool = False
-    """Whether the applier knows exactly which versions the origin had not seen."""
     forgetful: bool = False
-    """Whether it remembers nothing of rows that are gone."""
-    memory: bool = True
-    """Whether it remembers writers at all."""
-    only_local: bool = False
-    """Whether it remembers its own writers alone, and takes every other version to be known to the origin."""
-    check_fast_path: bool = False
-    """Whether changes that fit are decided all the same, to see that it comes to the same."""
-    store: Store = field(default_factory=Store)
+    database: Database = field(default_factory=Database)
     log: list[Transaction] = field(default_factory=list)
-    applied: dict[str, int] = field(default_factory=dict)
+    records: dict[str, list[bytes]] = field(default_factory=dict)
+    """By target."""
+    appliers: dict[str, Flow] = field(default_factory=dict)
+    """By origin."""
     last_time_us: int = 0
-    decisions: int = 0
+    everyone: Everyone | None = None
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.database.position = position(self.number, 0)
+        if self.memory == Memory.ALL:
+            self.everyone = Everyone(self.policies, self.exact, self.forgetful, lambda: self.store)
+
+    @property
+    def store(self) -> Store:
+        """The rows that it has committed."""
+        return self.database.store
+
+    def ship(self, streams: Mapping[tuple[str, str], StreamConfig]) -> None:
+        """Begin a stream to each other site that is to get one."""
+        self._streams = {target: stream for (origin, target), stream in streams.items() if origin == self.name}
+        self.records = {target: [epoch_record(stream, self.number)] for target, stream in self._streams.items()}
+
+    def follow(self, sites: list[Site], streams: Mapping[tuple[str, str], StreamConfig]) -> None:
+        """Apply each stream that comes; all sites ship already."""
+        for origin in sites:
+            stream = streams.get((origin.name, self.name))
+            if stream is not None:
+                self.appliers[origin.name] = Flow(stream, origin, self)
+
+    def applied(self, origin: str) -> int:
+        """How far a stream has been applied here."""
+        applier = self.appliers.get(origin)
+        return applier.durable.sequence if applier is not None else 0
 
     def commit(self, changes: tuple[Change, ...], time_us: int) -> None:
         """Commit local changes, which are already in the store."""
         self.last_time_us = max(self.last_time_us, time_us)
-        provenance = Provenance(self.name, self.last_time_us, sequence=len(self.log) + 1, priority=self.priority)
-        self.log.append(Transaction(provenance, changes, dict(self.applied)))
-        for change in changes:
-            for register in registers(change, TABLE):
-                self.store.writers[register] = provenance
-            if change.before is not None:
-                self.store.deleted[change.before[ID]] = change.before
+        sequence = len(self.log) + 1
+        provenance = Provenance(self.name, self.last_time_us, "", sequence, self.number)
+        self.log.append(Transaction(provenance, changes))
+        self.database.position = position(self.number, sequence)
+        events = events_of(changes, sequence)
+        for target, records in self.records.items():
+            seen = self.applied(target)
+            records.append(data_record(self._streams[target], self.number, sequence, self.last_time_us, events, seen))
+        if self.everyone is not None:
+            self.everyone.wrote(changes, next(iter(self.appliers.values())).table, provenance)
 
-    def apply(self, transaction: Transaction, crash_after: int | None = None) -> None:
-        """Apply another site's transaction, whole or not at all; one that was applied already does nothing."""
-        origin = transaction.provenance
-        if origin.sequence <= self.applied.get(origin.site, 0):
-            return
-        work = self.store.copy()
-        for i, change in enumerate(transaction.changes):
-            if i == crash_after:
-                raise Crash
-            self._apply_change(work, change, transaction)
-        self.store = work
-        self.applied[origin.site] = origin.sequence
 
-    def _apply_change(self, work: Store, change: Change, transaction: Transaction) -> None:
-        origin = transaction.provenance
-        local, others = self._look(work, change, transaction)
-        if self._fits(change, local, others, origin):
-            action = Action.WRITE_INSERT if change.before is None else Action.WRITE_UPDATE
-            decision = Decision(Action.WRITE_DELETE if change.after is None else action, change.after, provenance=origin)
-            if self.check_fast_path and self._decide(change, local, others, origin) != decision:
-                raise Broken(f"the fast path and decide() differ on {change} over {local} and {others}")
-        else:
-            self.decisions += 1
-            decision = self._decide(change, local, others, origin)
-        _carry_out(work, change, decision)
-        if decision.provenance is not None and not self.only_local:
-            self._remember(work, change, decision.provenance, transaction)
+class _Fence(Fence):
+    """The statement of the real one, without its connection."""
 
-    def _decide(self, change: Change, local: LocalRow, others: list[LocalRow], origin: Provenance) -> Decision:
-        return decide(
-            change,
-            local,
-            others,
-            policies=self.policies,
-            table=TABLE,
-            origin=origin,
-            site=self.name,
-            site_priority=self.priority,
-            remembering=self.memory,
+    def __init__(self, stream: StreamConfig) -> None:
+        self._flow, self._name = stream.id.flow, stream.id.stream
+        self._site = stream.target.name
+        self.owner = uuid.UUID(int=0).hex
+
+
+class _Writer(Writer):
+    """The real one, which can be told to settle nothing as a whole."""
+
+    whole = True
+
+    def _resolve_all(self, txns: list[Txn]) -> bool:
+        return self.whole and super()._resolve_all(txns)
+
+
+class Flow:
+    """The applier of one stream at its target. ``take`` raises Crash where the trouble says so; ``restart`` must follow."""
+
+    def __init__(self, stream: StreamConfig, origin: Site, site: Site) -> None:
+        self._stream = stream
+        self._flow = str(stream.id)
+        self._origin = origin
+        self._site = site
+        self._fence = _Fence(stream)
+        self._plans = plans_of(stream)
+        self._reporter = Reporter(Role.APPLIER, stream.id)
+        self._trouble = Trouble()
+        self.restart()
+
+    @property
+    def table(self) -> TableInfo:
+        """The one table, as ``conflict`` sees it."""
+        plan = self._plans.get(MAP)
+        assert plan is not None
+        return shape_of(plan).info
+
+    @property
+    def durable(self) -> Checkpoint:
+        """What the site's database says."""
+        return self._site.database.state.checkpoints.get(self._flow, _NOTHING)
+
+    def restart(self, again: int = 0) -> None:
+        """Begin from what is durable; the last ``again`` records that were applied come once more."""
+        site = self._site
+        checkpoint = self._checkpoint = self.durable
+        self._local: Followed | None = None
+        memory: Any = site.everyone
+        if site.memory == Memory.LOCAL and self._stream.policies.asks_who_wrote:
+            self._local = Followed(self._stream, site.records[self._origin.name], checkpoint.seen)
+            memory = OpenMemory(self._local)
+        if site.everyone is not None:
+            site.everyone.rolled_back()
+        link: Any = Link(site.database, self._flow, lambda number: self._trouble(number))
+        resolver = Resolver(self._stream, self._plans, self._reporter, Quarantine(self._stream), memory)
+        self._writer = _Writer(link, 0, self._fence, self._plans, resolver, self._reporter)
+        self._reader = StreamReader(stream=self._flow, resume=checkpoint.state)
+        self._offset = max(0, checkpoint.kafka_offset - again) if checkpoint.stream_id else 0
+
+    def take(self, count: int, trouble: Trouble) -> None:
+        """Read on until so many transactions are there, and write them as one batch."""
+        self._trouble = trouble
+        records = self._origin.records[self._site.name]
+        everyone = self._site.everyone
+        if everyone is not None:
+            everyone.origin = self._origin.name
+            everyone.versions = {t.provenance.sequence: t.provenance for t in self._origin.log}
+        batch = Batch(checkpoint=self._checkpoint)
+        while len(batch.txns) < count and self._offset < len(records):
+            for item in self._reader.feed(self._offset, records[self._offset]):
+                if isinstance(item, Txn):
+                    self._add(batch, item)
+                elif isinstance(item, RecordEnd):
+                    batch.checkpoint = _moved(batch.checkpoint, item)
+            self._offset += 1
+        self._checkpoint = batch.checkpoint
+        batch.statements = batch.planner.statements(self._writer.limits)
+        if trouble.refusals:
+            batch.statements.insert(0, _UNMET)
+        self._writer.whole = trouble.refusals < 2
+        self._write(batch)
+
+    def _add(self, batch: Batch, txn: Txn) -> None:
+        """As the worker does."""
+        plan_transaction(batch.planner, self._plans.of(txn.table_maps), txn)
+        batch.txns.append(txn)
+        before = batch.checkpoint
+        batch.checkpoint = Checkpoint(
+            before.stream_id,
+            txn.epoch,
+            before.source_id,
+            txn.sequence,
+            txn.gtid,
+            self._origin.name,
+            txn.commit_time_us,
+            before.position,
+            before.kafka_offset,
+            max(txn.seen, before.seen),
         )
 
-    def _look(self, work: Store, change: Change, transaction: Transaction) -> tuple[LocalRow, list[LocalRow]]:
-        image = change.before if change.before is not None else change.after
-        assert image is not None
-        local = self._at(work, ((ID,), (image[ID],)), transaction)
-        others = []
-        if change.after is not None:
-            for key, values in registers(change, TABLE):
-                if key == (U,) or values != (image[ID],):
-                    others.append(self._at(work, (key, values), transaction))
-        return local, others
-
-    def _at(self, work: Store, register: Register, transaction: Transaction) -> LocalRow:
-        key, (value,) = register
-        row = work.rows.get(value) if key == (ID,) else work.rows.get(work.holders.get(value))
-        writer = work.writers.get(register)
-        if not self.memory or (self.forgetful and row is None):
-            writer = None
-        deleted = work.deleted.get(value) if key == (ID,) and writer is not None else None
-        return LocalRow(row, writer, deleted, self._unseen(writer, transaction))
-
-    def _unseen(self, writer: Provenance | None, transaction: Transaction) -> bool | None:
-        """What nobody is remembered to have written was there before the sites began: every site knows it."""
-        if not self.exact:
-            return None
-        return writer is not None and is_unseen(writer, transaction.provenance.site, transaction.seen)
-
-    def _fits(self, change: Change, local: LocalRow, others: list[LocalRow], origin: Provenance) -> bool:
-        """The fast path: what is there is what the change expects, and nothing that it touches was written later."""
-        if local.row != change.before or any(o.row is not None and o.row != local.row for o in others):
-            return False
-        if self.exact:
-            return not any(one.unseen for one in (local, *others))
-        if self.policies.by_commit_time(TABLE.name):
-            return all(supersedes(origin, one.provenance) for one in (local, *others))
-        if change.before is None and self.policies.needs_provenance(TABLE.name):
-            return not local.tombstone
-        return True
-
-    def _remember(self, work: Store, change: Change, provenance: Provenance, transaction: Transaction) -> None:
-        for register in registers(change, TABLE):
-            old = work.writers.get(register)
-            unseen = self._unseen(old, transaction)
-            if self.policies.remembers(TABLE.name, provenance, old, unseen=unseen):
-                work.writers[register] = provenance
-        if change.after is None and change.before is not None and change.before[ID] not in work.rows:
-            held = work.deleted.get(change.before[ID])
-            if held is None or _ts(change.before) > _ts(held):
-                work.deleted[change.before[ID]] = change.before
+    def _write(self, batch: Batch) -> None:
+        """As the pipeline does: again after a deadlock."""
+        while True:
+            try:
+                self._writer.execute(batch, disrupt=lambda: None)
+                break
+            except RetryBatch:
+                continue
+            except ConflictHalt as halt:
+                raise Broken(f"halted: {halt}") from halt
+        self._trouble(0)
+        self._writer.commit()
+        self._trouble(-1)
+        if self._local is not None:
+            self._local.forget(batch.checkpoint.seen)
+        counted = self._site.counted
+        counted["batches"] += 1
+        counted["of several"] += len(batch.txns) > 1
+        counted["as planned"] += not batch.looked_closer
+        counted["as a whole"] += batch.looked_closer and not batch.slowly
+        counted["in parts"] += batch.slowly
 
 
-def _ts(row: Row) -> int:
-    value = row[TS]
-    assert isinstance(value, int)
-    return value
+def _moved(checkpoint: Checkpoint, end: RecordEnd) -> Checkpoint:
+    """All of a record was taken, as the worker sees it."""
+    state = end.state
+    return Checkpoint(
+        state.stream_id,
+        state.epoch,
+        state.source_id,
+        checkpoint.sequence,
+        checkpoint.gtid,
+        checkpoint.site,
+        checkpoint.commit_time_us,
+        end.position,
+        end.restart_offset,
+        checkpoint.seen,
+    )
 
 
-def _carry_out(work: Store, change: Change, decision: Decision) -> None:
-    if decision.action in (Action.QUARANTINE, Action.HALT):
-        conflict = decision.record.conflict if decision.record else ConflictType.UPDATE_DIFFERING
-        raise Broken(f"{decision.action} on {conflict}: {decision.record}")
-    for row in decision.delete_first:
-        work.delete(row[ID])
-    if decision.action is Action.WRITE_DELETE:
-        assert change.before is not None or change.after is not None
-        image = change.before if change.before is not None else change.after
-        assert image is not None
-        work.delete(image[ID])
-    elif decision.action is Action.WRITE_INSERT:
-        assert decision.row is not None
-        work.insert(decision.row)
-    elif decision.action is Action.WRITE_UPDATE:
-        assert decision.row is not None
-        image = change.before if change.before is not None else change.after
-        assert image is not None
-        work.update(image[ID], decision.row)
+_NOTHING = Checkpoint()
+_UNMET = Statement(b"SELECT 1 FROM `shop`.`item` WHERE `id` IN (-1) FOR UPDATE", Expect(affected=1))

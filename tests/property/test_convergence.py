@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
 
 import pytest
 
 import conflict.stamps
 from conflict import Provenance
-from tests.property.simulation import CONVERGING, DIVERGING, Profile, find_failure, main, run_schedule
+from tests.property.simulation import ALIKE, CONVERGING, DIVERGING, Manner, Profile, compare, find_failure, main, run_schedule
 
+MANNERS = (
+    Manner(together=False, refusals=0, troubles=False),
+    Manner(together=True, refusals=0, troubles=False),
+    Manner(together=True, refusals=1, troubles=False),
+    Manner(together=True, refusals=2, troubles=False),
+)
 SCHEDULES = 2000
 """Over all converging profiles together; ``python -m tests.property.simulation`` runs as many as wanted."""
 
@@ -31,17 +37,19 @@ def test_a_counterexample_shows_what_does_not_converge(profile: Profile) -> None
 
 @pytest.mark.parametrize("profile", CONVERGING, ids=lambda p: p.name)
 def test_conflicts_happen(profile: Profile) -> None:
-    """A profile whose schedules had no conflicts would prove nothing."""
+    """A profile whose schedules had no conflicts, or whose batches all took one way, would prove nothing."""
     outcomes = [run_schedule(profile, seed) for seed in range(20)]
     assert sum(o.transactions for o in outcomes) > 200
     assert sum(o.decisions for o in outcomes) > 10
+    ways = sum((o.counted for o in outcomes), Counter())
+    assert ways["of several"] > 20 and ways["as planned"] > 20 and ways["as a whole"] > 20 and ways["in parts"] > 5, ways
 
 
-@pytest.mark.parametrize("profile", CONVERGING, ids=lambda p: p.name)
-def test_the_fast_path_is_what_would_be_decided(profile: Profile) -> None:
-    """A change that fits by the fast path's rule would be written in just that way by ``decide``, without a record."""
-    failure = find_failure(replace(profile, check_fast_path=True), first_seed=10_000, count=60)
-    assert failure is None, f"profile {profile.name!r}, seed {failure[0]}: {failure[1].problem}"
+@pytest.mark.parametrize("profile", [*CONVERGING, *ALIKE], ids=lambda p: p.name)
+def test_batches_come_to_what_single_changes_come_to(profile: Profile) -> None:
+    """Merged, settled as a whole, or by parts, of one transaction or several: the same rows, records and held changes."""
+    for seed in range(20_000, 20_015):
+        assert compare(profile, seed, *MANNERS) == "", f"profile {profile.name!r}, seed {seed}"
 
 
 @pytest.fixture
@@ -66,7 +74,7 @@ def test_a_broken_tie_break_is_caught() -> None:
 @pytest.mark.usefixtures("broken_tie_break")
 def test_the_command_prints_the_seed_of_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     """The command ends with 1 and names profile and seed, and that very seed fails again."""
-    assert main(["--schedules", "100", "--profile", "latest, three sites, equal"]) == 1
+    assert main(["--jobs", "1", "--schedules", "100", "--profile", "latest, three sites, equal"]) == 1
     printed = capsys.readouterr().out
     assert "FAILED  latest, three sites, equal commit times: seed " in printed
     seed = int(printed.split("seed ")[1].split(":")[0])

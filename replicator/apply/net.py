@@ -1,0 +1,139 @@
+"""The net effect of a batch on one table: changes of one row merged into one, and what was only there in between. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..row.forms import NULL
+from .plan import Image, TablePlan
+
+__all__ = ["TableNet", "parents_first", "split"]
+
+_NO_ENTRY = (None, None, None)
+
+
+class TableNet:
+    """The net effect on one table: key to [first before image, last after image, first before texts].
+
+    Changes of one row need not fit together: where both sites write, the origin may have applied the other's change in between,
+    which is not in this stream. Such changes are not merged. What was only there in between is not written, but the target must
+    have had room for it: else this was a conflict, which merging must not hide.
+    """
+
+    __slots__ = ("passed", "plan", "rows", "unmergeable", "vanished")
+
+    def __init__(self, plan: TablePlan) -> None:
+        self.plan = plan
+        self.rows: dict[Any, list[Any]] = {}
+        self.vanished: dict[Any, Image] = {}
+        """Rows that came and went."""
+        self.passed: list[Image] = []
+        """Images whose unique values were taken and given up again, perhaps."""
+        self.unmergeable = False
+
+    def insert(self, after: Image) -> None:
+        """A row came."""
+        key = self.plan.key(after)
+        entry = self.rows.get(key)
+        if entry is None:
+            self.rows[key] = [None, after, None]
+        elif entry[1] is None:
+            entry[1] = after
+        else:
+            self.unmergeable = True
+
+    def delete(self, before: Image, texts: Image | None) -> None:
+        """A row went."""
+        key = self.plan.key(before)
+        entry = self.rows.get(key)
+        if entry is None:
+            self.rows[key] = [before, None, texts]
+        elif self._interrupted(entry[1], before):
+            self.unmergeable = True
+        else:
+            if self.plan.uniques:
+                self.passed.append(entry[1])
+            if entry[0] is None:
+                del self.rows[key]
+                self.vanished[key] = entry[1]
+            else:
+                entry[1] = None
+
+    def update(self, before: Image, after: Image, texts: Image | None) -> None:
+        """A row changed."""
+        key = self.plan.key(before)
+        if key != self.plan.key(after):
+            self.delete(before, texts)
+            self.insert(after)
+            return
+        entry = self.rows.get(key)
+        if entry is None:
+            self.rows[key] = [before, after, texts]
+        elif self._interrupted(entry[1], before):
+            self.unmergeable = True
+        else:
+            if self.plan.uniques and self.plan.moves(entry[1], after):
+                self.passed.append(entry[1])
+            entry[1] = after
+
+    def _interrupted(self, left: Image | None, found: Image) -> bool:
+        """Whether the row is not found as the change before left it."""
+        return left is None or (self.plan.full and left != found)
+
+    def passing(self) -> tuple[dict[tuple[int, Image], Image], set[tuple[int, Image]]]:
+        """The unique values that were only there in between, by number of the key, each with an image that has them; and those of
+        them that a row of the net effect held before.
+        """
+        found: dict[tuple[int, Image], Image] = {}
+        for image in self.passed:
+            before, after, _ = self.rows.get(self.plan.key(image), _NO_ENTRY)
+            lasting = {*self._unique_values(before), *self._unique_values(after)}
+            found |= {value: image for value in self._unique_values(image) if value not in lasting}
+        held = {value for before, _, _ in self.rows.values() for value in self._unique_values(before)} if found else set()
+        return found, held & found.keys()
+
+    def _unique_values(self, image: Image | None) -> Iterator[tuple[int, Image]]:
+        if image is not None:
+            for number, ordinals in enumerate(self.plan.uniques):
+                values = tuple([image[i] for i in ordinals])
+                if NULL not in values:
+                    yield number, values
+
+
+def split(net: TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+    """Net rows as (deleted, moved in a unique key, updated in place, after images of inserted)."""
+    plan = net.plan
+    gone, moved, changed, fresh = [], [], [], []
+    may_move = bool(plan.uniques) or plan.target.opaque_unique
+    for entry in net.rows.values():
+        before, after, _ = entry
+        if after is None:
+            gone.append(entry)
+        elif before is None:
+            fresh.append(after)
+        elif may_move and plan.moves(before, after):
+            moved.append(entry)
+        elif plan.full or before != after:
+            changed.append(entry)
+    return gone, moved, changed, fresh
+
+
+def parents_first(nets: list[TableNet]) -> list[TableNet]:
+    """In an order in which a table comes behind those that it refers to (cycles: any order)."""
+    if not any(n.plan.target.parents for n in nets):
+        return nets
+    by_table = {(n.plan.target.schema, n.plan.target.name): n for n in nets}
+    done: dict[tuple[str, str], TableNet] = {}
+
+    def visit(table: tuple[str, str], path: frozenset[tuple[str, str]]) -> None:
+        net = by_table.get(table)
+        if net is None or table in done or table in path:
+            return
+        for foreign_key in net.plan.target.parents:
+            visit(foreign_key.parent, path | {table})
+        done[table] = net
+
+    for table in by_table:
+        visit(table, frozenset())
+    return list(done.values())
