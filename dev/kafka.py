@@ -217,7 +217,13 @@ class KafkaServer:
         return DevError(f"Kafka {what}; its log ends:\n{log}", where=str(self.log))
 
 
-_JVM = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+_JVM = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    # Brokers here live for minutes, of which the optimizing compiler and a concurrent collector would take half the time.
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+)
 
 
 def start_kafka(
