@@ -44,17 +44,34 @@ _CODECS = {
 _LABEL = re.compile(r"'((?:[^']|'')*)'")
 _FRACTION = re.compile(r"\((\d+)\)")
 _SCALE = re.compile(r"\((\d+)(?:,(\d+))?\)")
+_NUMERIC = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"})
+_UNTEXT = _NUMERIC | {"bit", "year", "date", "datetime", "timestamp", "time"}
 _ROUNDING = {
     Type.FLOAT: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"}),
     Type.DOUBLE: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float"}),
     Type.DATETIME: frozenset({"date", "time", "year"}),
     Type.TIMESTAMP: frozenset({"date", "time", "year"}),
-    Type.DECIMAL: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "float", "double"}),
-    Type.VARCHAR: frozenset({"char", "binary"}),
-    Type.VAR_STRING: frozenset({"char", "binary"}),
+    Type.DECIMAL: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "float", "double", "bit"}),
+    Type.VARCHAR: _UNTEXT | {"char", "binary"},
+    Type.VAR_STRING: _UNTEXT | {"char", "binary"},
+    Type.STRING: _UNTEXT,
+    Type.BLOB: _UNTEXT,
 }
 """Types that would take a value of the origin's only changed, and say nothing."""
+_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}) | {
+    "varbinary",
+    "tinyblob",
+    "blob",
+    "mediumblob",
+    "longblob",
+}
+_NUMBERED = frozenset({Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLONG, Type.DECIMAL, Type.YEAR})
+_INTO_FLOAT = frozenset({Type.TINY, Type.SHORT, Type.INT24})
+_INTO_DOUBLE = _INTO_FLOAT | {Type.LONG}
 _TEMPORAL = frozenset({"datetime", "timestamp", "time"})
+_HOLDERS = _TEXTS | (_NUMERIC - {"float", "double"}) | {"bit", "json"}
+"""Types that hold an integer as it is, or refuse it."""
+_PRECISION_MAX = 65
 _INTEGERS = frozenset({Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLONG})
 
 
@@ -69,6 +86,8 @@ def fit_to_target(table_map: TableMap, target: TargetTable) -> TableMap:
             _check(column, there, f"table {target.schema}.{target.name}, column {column.name}")
             column = _introduced(column, there)
             column = replace(column, padding=_padding(column, there))
+            column = replace(column, read_as=_read_as(column, there))
+            _check_key(column, there, target)
             if target.flavor == FLAVOR_MARIADB and column.type in (Type.FLOAT, Type.DOUBLE):
                 column = replace(column, written_as="zero")
         columns.append(column)
@@ -86,11 +105,18 @@ def _check(column: Column, there: TargetColumn, where: str) -> None:
         return
     if data_type in _ROUNDING.get(Type(column.type), ()):
         raise _narrower(column, there, where)
+    if column.type in _INTEGERS and data_type not in _HOLDERS and not _keeps_digits(column, data_type):
+        raise _narrower(column, there, where)
     timed = column.type in (Type.DATETIME, Type.TIMESTAMP, Type.TIME) and data_type in _TEMPORAL
     if timed and _fraction_digits(there) < column.decimals:
         raise _narrower(column, there, where)
     if column.type == Type.DECIMAL and data_type == "decimal" and _scale(there) < column.decimals:
         raise _narrower(column, there, where)
+
+
+def _keeps_digits(column: Column, data_type: str) -> bool:
+    """Whether a floating point number keeps every digit of the integer."""
+    return column.type in {"float": _INTO_FLOAT, "double": _INTO_DOUBLE}.get(data_type, ())
 
 
 def _fraction_digits(there: TargetColumn) -> int:
@@ -117,6 +143,31 @@ def _padding(column: Column, there: TargetColumn) -> str:
         return ""
     more = digits - column.decimals
     return day + ("." if more and not column.decimals else "") + "0" * more
+
+
+def _read_as(column: Column, there: TargetColumn) -> str:
+    """How a number is read that the target prints otherwise; "" where its text is cut by ``padding``, or is the same."""
+    data_type = _data_type(there)
+    if column.type not in _NUMBERED or column.padding or data_type == "year":
+        return ""
+    if "zerofill" in there.type.lower() or (column.type == Type.YEAR and data_type in _NUMERIC):
+        return f"DECIMAL({_PRECISION_MAX},{column.decimals})"
+    if data_type in ("float", "double"):
+        return "DOUBLE"
+    if data_type == "bit":
+        return "UNSIGNED"
+    return "itself" if data_type in _TEXTS else ""
+
+
+def _check_key(column: Column, there: TargetColumn, target: TargetTable) -> None:
+    """A number finds no text by the index, and several that spell it otherwise."""
+    keys = (target.identity, target.primary_key, *target.unique_keys)
+    if column.read_as == "itself" and any(column.name.lower() in key for key in keys):
+        raise ApplyError(
+            f"the target's column is {there.type}, in a key by which the origin's {column.type_name} finds no row",
+            where=f"table {target.schema}.{target.name}, column {column.name}",
+            remedy="give the target's column the origin's type (or a wider one), then `replicator resume`",
+        )
 
 
 def _narrower(column: Column, there: TargetColumn, where: str) -> ApplyError:

@@ -109,8 +109,6 @@ class TablePlan:
             text = texts[i]
             if text is None:
                 parts.append(b"%b IS NULL" % expression)
-            elif self.map.columns[i].written_as == "json":  # MariaDB's text, which MySQL keeps with other spaces and order
-                parts.append(b"%b=CAST(_utf8mb4 %b AS JSON)" % (expression, _hex(text)))
             elif self.map.columns[i].type in _FLOATS:
                 parts.append(_same_float(expression, text))
             else:

@@ -9,6 +9,7 @@ from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 from .charsets import BINARY, charset_name
 from .floats import double_literal, double_text
 from .forms import NULL, quoted
+from .jsonparse import parsed_literal, parsed_text
 from .types import Column, Type
 
 __all__ = [
@@ -39,9 +40,11 @@ def value_of_text(column: Column, text: bytes | None) -> int | float | bytes | N
         if column.type in _FLOATS:
             return float(text)
     except ValueError as error:
-        if column.padding:  # the target's column holds more than the origin's could
+        if column.holds_other:
             return text
         raise _misfit(column) from error
+    if column.type == Type.JSON and column.written_as == "text":  # what a session at the target wrote, in its own words
+        return parsed_text(text)
     return text
 
 
@@ -54,7 +57,7 @@ def text_of_value(column: Column, value: object) -> bytes | None:
     if column.type in _INTEGERS or column.type in _FLAGS:
         if isinstance(value, int):
             return b"%d" % value
-        if column.padding and isinstance(value, bytes):
+        if column.holds_other and isinstance(value, bytes):
             return value
     elif column.type in _FLOATS:
         if isinstance(value, int | float):
@@ -90,7 +93,9 @@ def literal_of_text(column: Column, text: bytes | None) -> bytes:
         if not text or text.strip(b"+-0123456789.eE"):
             raise _misfit(column)
         return text
-    if (kind == Type.JSON and column.written_as != "text") or column.written_as == "json":
+    if column.written_as == "json":
+        return parsed_literal(text)
+    if kind == Type.JSON and column.written_as != "text":
         return b"_utf8mb4" + quoted(text)
     return b"_%b%b" % (column.introducer.encode(), quoted(text)) if column.introducer else quoted(text)
 

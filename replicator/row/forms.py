@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import DecodeError
-from .charsets import BINARY
+from .charsets import BINARY, charset_name, codec_name
 from .compressed import column_bytes
 from .decimals import Groups, decimal_layout
 from .floats import double_literal, double_text, single_literal
 from .jsondiff import json_patched
+from .jsonparse import parsed_literal, parsed_text
 from .jsontext import json_literal, json_text
 from .temporal import (
     CLOCKS,
@@ -115,6 +116,8 @@ NAMESPACE: dict[str, Any] = {
     "json_literal": json_literal,
     "json_text": json_text,
     "json_patched": json_patched,
+    "parsed_literal": parsed_literal,
+    "parsed_text": parsed_text,
 }
 """What the expressions refer to."""
 
@@ -211,6 +214,10 @@ def expression(column: Column, mode: Mode, v: str) -> str:
         return f"b\"'%b'\" % {text}" if mode == "literal" else text
     if kind == Type.JSON and (mode != "literal" or column.written_as != "text"):
         return f"json_literal({v})" if mode == "literal" else f"json_text({v})"
+    if column.written_as == "json" and mode != "value":
+        v = f"inflate({v})" if kind in _COMPRESSED else v
+        codec = codec_name(charset_name(column.charset) or "utf8mb4")
+        return f"parsed_{mode}({v}, {codec!r})"
     if kind in _COMPRESSED:
         v = f"inflate({v})"
     elif kind == Type.STRING and column.charset == BINARY:
@@ -221,8 +228,7 @@ def expression(column: Column, mode: Mode, v: str) -> str:
         raise DecodeError(f"a column of {column.type_name} cannot be carried yet", where=f"column {column.name}")
     if mode != "literal":
         return v
-    introducer = "utf8mb4" if column.written_as == "json" else column.introducer
-    return f"b'_{introducer}' + {_quoted(v)}" if introducer else _quoted(v)
+    return f"b'_{column.introducer}' + {_quoted(v)}" if column.introducer else _quoted(v)
 
 
 def _number(mode: Mode, v: str) -> str:

@@ -19,7 +19,8 @@ def select_expr(column: Column, quoted_name: str) -> str:
     The session must have ``SET NAMES binary`` and ``time_zone='+00:00'``. Plain columns would lose digits of FLOAT and of
     DOUBLE(M,D), and print what ZEROFILL adds; ENUM and SET are read as numbers, which need no character set. MariaDB's UUID,
     INET4 and INET6 look like BINARY(16) and BINARY(4) in the binlog, and are read as such. Where the target's column has more
-    digits than the origin's, its text is cut to the origin's if they are zeros, and else stays as it is, unlike any of it.
+    digits than the origin's, its text is cut to the origin's if they are zeros, and else stays as it is, unlike any of it. A
+    number in a column of another type is read by a type that prints it as the origin does.
     """
     kind = column.type
     if column.padding:
@@ -28,6 +29,9 @@ def select_expr(column: Column, quoted_name: str) -> str:
             quoted_name = f"CAST({quoted_name} AS DECIMAL({_PRECISION_MAX},{digits}))"
         size, text = len(column.padding), f"CONCAT({quoted_name})"
         return f"IF(RIGHT({text},{size})='{column.padding}',LEFT({text},LENGTH({text})-{size}),{text})"
+    if column.read_as:
+        read = quoted_name if column.read_as == "itself" else f"CAST({quoted_name} AS {column.read_as})"
+        return f"IF({read}=0,'0000',{read})" if kind == Type.YEAR and column.read_as != "itself" else read
     if kind in (Type.FLOAT, Type.DOUBLE):
         return f"CAST({quoted_name} AS DOUBLE)"
     if kind == Type.DECIMAL and column.unsigned:

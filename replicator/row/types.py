@@ -60,6 +60,8 @@ class Column:
     and ``zero`` where the target's floating point numbers have no minus zero.
     ``introducer`` is the origin's character set where the target's column has another: the server converts.
     ``padding`` is what the target's text of a value has behind the origin's: zeros of a wider scale, midnight of a date.
+    ``read_as`` is the SQL type by which a target's column of another type is read so that it prints as the origin's does,
+    ``itself`` where it does so without.
     """
 
     name: str
@@ -79,11 +81,17 @@ class Column:
     written_as: str = ""
     introducer: str = ""
     padding: str = ""
+    read_as: str = ""
 
     @property
     def is_text(self) -> bool:
         """Whether its values are characters (and not bytes)."""
         return self.charset not in (0, BINARY) and self.type not in (Type.ENUM, Type.SET)
+
+    @property
+    def holds_other(self) -> bool:
+        """Whether the target's column may hold what is no value of the origin's type: it then stays a text."""
+        return bool(self.padding or self.read_as)
 
     @property
     def type_name(self) -> str:

@@ -9,7 +9,8 @@ import pytest
 from replicator.apply.fit import fit_to_target
 from replicator.apply.target import TargetColumn, TargetTable
 from replicator.errors import ApplyError
-from replicator.row.convert import key_literal, literal_of_text
+from replicator.row.convert import key_literal, literal_of_text, text_of_value, value_of_text
+from replicator.row.jsonparse import parsed_literal, parsed_text
 from replicator.row.select import select_expr
 from replicator.row.types import Column, TableMap, Type
 
@@ -59,6 +60,14 @@ def test_documents_become_text_where_the_target_has_text() -> None:
         (Column("c", Type.DECIMAL, nullable=True, precision=10, decimals=2), "decimal(10,0) unsigned"),
         (Column("c", Type.DOUBLE, nullable=True), "float"),
         (Column("c", Type.FLOAT, nullable=True), "int(11)"),
+        (Column("c", Type.LONGLONG, nullable=True), "double"),
+        (Column("c", Type.LONG, nullable=True), "float"),
+        (Column("c", Type.LONG, nullable=True), "year"),
+        (Column("c", Type.LONG, nullable=True), "date"),
+        (Column("c", Type.LONG, nullable=True), "enum('a')"),
+        (Column("c", Type.LONG, nullable=True), "binary(8)"),
+        (_text(_UTF8MB4), "int"),
+        (_text(_UTF8MB4), "datetime"),
         (_text(_UTF8MB4), "char(100)"),
         (Column("c", Type.ENUM, nullable=True, charset=_LATIN1, members=(b"a", b"\xe9"), length=1), "enum('é','a')"),
         (Column("c", Type.ENUM, nullable=True, charset=_LATIN1, members=(b"a", b"b"), length=1), "enum('a')"),
@@ -112,3 +121,60 @@ def test_what_a_wider_column_prints_behind_a_value_is_known(column: Column, kind
     fitted = _fit(column, kind)
     assert fitted.padding == padding
     assert (f"='{padding}'" in select_expr(fitted, "`c`")) is bool(padding)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "expression"),
+    [
+        (Column("c", Type.LONG, nullable=True), "int(10) unsigned zerofill", "CAST(`c` AS DECIMAL(65,0))"),
+        (Column("c", Type.DECIMAL, nullable=True, decimals=2), "decimal(9,2) unsigned zerofill", "CAST(`c` AS DECIMAL(65,2))"),
+        (Column("c", Type.LONG, nullable=True), "double", "CAST(`c` AS DOUBLE)"),
+        (Column("c", Type.LONG, nullable=True), "bit(32)", "CAST(`c` AS UNSIGNED)"),
+        (Column("c", Type.LONG, nullable=True), "varchar(20)", "`c`"),
+        (Column("c", Type.LONG, nullable=True, unsigned=True), "text", "`c`"),
+        (Column("c", Type.YEAR, nullable=True), "int", "IF(CAST(`c` AS DECIMAL(65,0))=0,'0000',CAST(`c` AS DECIMAL(65,0)))"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_number_in_a_column_of_another_type_is_read_as_the_origin_prints_it(column: Column, kind: str, expression: str) -> None:
+    """And what only that type holds stays a text, which no value of the origin's equals."""
+    fitted = _fit(column, kind)
+    assert select_expr(fitted, "`c`") == expression
+    if column.type != Type.DECIMAL:
+        assert value_of_text(fitted, b"5.5") == b"5.5" == text_of_value(fitted, b"5.5")
+
+
+def test_a_number_in_a_text_that_is_a_key_is_refused() -> None:
+    """It would be compared as a number: without the index, and with every text that spells it."""
+    there = TargetColumn(
+        name="c", type="varchar(20)", generated=False, nullable=False, has_default=True, collation="x", charset="latin1"
+    )
+    number = Column("c", Type.LONG, nullable=False)
+    for keys in ((("c",), ()), ((), (("c",),))):
+        target = TargetTable("d", "t", (there,), *keys, False, (), (), ())
+        with pytest.raises(ApplyError, match="in a key"):
+            fit_to_target(TableMap("d", "t", (number,), (), (), "mysql"), target)
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        (b' {"bb":1,"a" : [1.50,2e3 , -0.0, "\\u00e9\\/"], "a":null}', b'{"a": null, "bb": 1}'),
+        (b'[1.50,2e3,-0.0,"\\u00e9\\/", 18446744073709551616]', '[1.5, 2000.0, -0.0, "é/", 1.8446744073709552e19]'.encode()),
+        (b"{'a': 1}", b"{'a': 1}"),
+        (b"[NaN]", b"[NaN]"),
+        (b"1e999", b"1e999"),
+        (b'"\\ud800"', b'"\\ud800"'),
+        (b"[" * 5000, b"[" * 5000),
+        (b"\xff", b"\xff"),
+    ],
+)
+def test_a_json_text_as_mysql_prints_it(text: bytes, printed: bytes) -> None:
+    """What is no document stays as it is: the server refuses it, and says why."""
+    assert parsed_text(text) == printed == parsed_text(printed)
+
+
+def test_a_number_that_the_servers_parser_rounds_is_set_by_a_value() -> None:
+    """As it is for MySQL's own documents."""
+    assert parsed_literal(b"[0.12345678901234566]") == (b"JSON_REPLACE(_utf8mb4'[null]', _utf8mb4'$[0]', 0.12345678901234566e0)")
+    assert parsed_literal(b"\"it's") == b"_utf8mb4'\"it''s'"
