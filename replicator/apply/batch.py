@@ -256,18 +256,20 @@ def _check_statements(plan: TablePlan, entries: list[Any], limits: StatementLimi
 
 
 def _passing_statements(net: TableNet, limits: StatementLimits) -> Iterable[Statement]:
-    """See that no row is in the way of what was only there in between, but those that the net effect takes away."""
+    """See that no row is in the way of what was only there in between, but one that the net effect takes away."""
     plan = net.plan
     sql = b"SELECT 1 FROM %b WHERE %b FOR UPDATE"
     for keys in _parts(list(net.vanished), limits):
         yield Statement(sql % (plan.table.encode(), plan.where_keys(keys)), Expect(affected=0))
-    if not net.passed:
-        return
-    found, held = net.passing()
-    for values in _parts(list(found), limits):
-        wheres = [b"(%b)" % plan.where_ordinals(plan.uniques[value[0]], found[value]) for value in values]
-        expect = Expect(affected=len(held.intersection(values)))
-        yield Statement(sql % (plan.table.encode(), b" OR ".join(wheres)), expect)
+    wheres: dict[int, list[bytes]] = {}  # by unique key, so that each statement needs one index
+    for (number, _), (image, holder) in (net.passing() if net.passed else {}).items():
+        where = plan.where_ordinals(plan.uniques[number], image)
+        if holder is not None:
+            where += b" AND NOT (%b)" % plan.where_ordinals(plan.identity, holder)
+        wheres.setdefault(number, []).append(b"(%b)" % where)
+    for conditions in wheres.values():
+        for part in _parts(conditions, limits):
+            yield Statement(sql % (plan.table.encode(), b" OR ".join(part)), Expect(affected=0))
 
 
 def _delete_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> list[Statement]:

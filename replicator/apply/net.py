@@ -81,17 +81,22 @@ class TableNet:
         """Whether the row is not found as the change before left it."""
         return left is None or (self.plan.full and left != found)
 
-    def passing(self) -> tuple[dict[tuple[int, Image], Image], set[tuple[int, Image]]]:
-        """The unique values that were only there in between, by number of the key, each with an image that has them; and those of
-        them that a row of the net effect held before.
+    def passing(self) -> dict[tuple[int, Image], tuple[Image, Image | None]]:
+        """The unique values that were only there in between, by number of the key: with an image that has them, and, if a row held
+        them before, the first image of that one.
+
+        Left out is what the statements that write the net effect see to themselves.
         """
-        found: dict[tuple[int, Image], Image] = {}
+        found: dict[tuple[int, Image], tuple[Image, Image | None]] = {}
         for image in self.passed:
             before, after, _ = self.rows.get(self.plan.key(image), _NO_ENTRY)
-            lasting = {*self._unique_values(before), *self._unique_values(after)}
-            found |= {value: image for value in self._unique_values(image) if value not in lasting}
-        held = {value for before, _, _ in self.rows.values() for value in self._unique_values(before)} if found else set()
-        return found, held & found.keys()
+            lasting = {*self._unique_values(after), *(self._unique_values(before) if self.plan.full else ())}
+            found |= {value: (image, None) for value in self._unique_values(image) if value not in lasting}
+        for before, _, _ in self.rows.values() if found else ():
+            for value in self._unique_values(before):
+                if value in found:
+                    found[value] = (found[value][0], before)
+        return found
 
     def _unique_values(self, image: Image | None) -> Iterator[tuple[int, Image]]:
         if image is not None:

@@ -36,7 +36,8 @@ _HOLD = b"INSERT INTO `replicator`.`quarantine` ("
 _HELD = b"SELECT table_name, row_key, new_key FROM `replicator`.`quarantine` WHERE "
 _STILL_HELD = b"SELECT 1 FROM `replicator`.`quarantine` WHERE "
 _LOCK = b" FOR UPDATE"
-_CONDITION = re.compile(rb"\(?`(\w+)`(?:=(NULL|-?\d+)| IN \((-?\d+(?:,-?\d+)*)\))\)?")
+_BUT = b" AND NOT "
+_CONDITION = re.compile(rb"\(?`(\w+)`(?:=(NULL|-?\d+)| IN \((-?\d+(?:,-?\d+)*)\))(?: AND NOT \(`id`=(-?\d+)\))?\)?")
 _EXACTLY = re.compile(rb"`(\w+)` IS NULL|BINARY `(\w+)`=x'([0-9a-f]*)'")
 _CHECKPOINT = re.compile(rb"(\w+)=(?:_utf8mb4 x'([0-9a-f]*)'|'(\w*)'|(\d+))")
 _NAMED = re.compile(rb"table_name=_utf8mb4 x'([0-9a-f]*)' AND _utf8mb4 x'([0-9a-f]*)' IN")
@@ -226,16 +227,18 @@ class Link:
             where = where[: -len(_LOCK)]
         store = self._open.store
         found: dict[object, Row] = {}
-        where, *exactly = where.split(b" AND ")
+        exactly: list[bytes] = []
+        if _BUT not in where:
+            where, *exactly = where.split(b" AND ")
         parts = where.split(b" OR ")
         for part in parts:
             match = _CONDITION.fullmatch(part)
             if match is None:
                 raise Broken(f"a condition that no server of the simulation knows: {where!r}")
-            column, one, several = match.groups()
+            column, one, several, but = match.groups()
             for value in map(_value, (several or one).split(b",")):
                 identity = value if column == b"id" else store.holders.get(value)
-                if identity in store.rows:
+                if identity in store.rows and (but is None or identity != int(but)):
                     found[identity] = store.rows[identity]
             if column not in (b"id", b"u"):
                 raise Broken(f"rows are looked up by a column without an index: {where!r}")
