@@ -4,7 +4,7 @@
 #   make check         lint, types, import rules, package build
 #   make bench         W1 from origin to target against native replication; bench-* the other measurements
 #   make fuzz · soak   random schemas and transactions, and random kills, for MINUTES each
-#   make simulate      100,000 schedules of sites that all write, settled by the real conflict code
+#   make simulate      100,000 schedules of sites that all write, applied by the real planner and conflict code
 PY := .venv/bin/python
 FLAVOR ?= mysql
 MINUTES ?= 20

@@ -82,8 +82,8 @@ class TableNet:
         return left is None or (self.plan.full and left != found)
 
     def passing(self) -> dict[tuple[int, Image], tuple[Image, Image | None]]:
-        """The unique values that were only there in between, by number of the key: with an image that has them, and, if a row held
-        them before, the first image of that one.
+        """The unique values that were only there in between, by number of the key: with an image that has them, and the first
+        image of the row that held them before, if one did.
 
         Left out is what the statements that write the net effect see to themselves.
         """

@@ -82,6 +82,7 @@ class Everyone:
     """Their provenances by sequence."""
     _kept: _Known = field(default_factory=_Known)
     _open: _Known | None = None
+    _concerned: bool | None = None
 
     def wrote(self, changes: Iterable[Change], table: TableInfo, provenance: Provenance) -> None:
         """The site's own applications committed something."""
@@ -93,7 +94,9 @@ class Everyone:
 
     def concerns(self, plan: TablePlan) -> bool:
         """As of ``OpenMemory``, as all below."""
-        return self.policies.needs_provenance((plan.map.schema, plan.map.table))
+        if self._concerned is None:
+            self._concerned = self.policies.needs_provenance((plan.map.schema, plan.map.table))
+        return self._concerned
 
     def cover(self, session: Session) -> None:
         """It always is complete."""

@@ -1,11 +1,11 @@
 """Seeded simulation of two or three sites that all write, to see whether they end equal.
 
-    python -m tests.property.simulation --schedules 100000 [--profile NAME] [--seed N]
+    python -m tests.property.simulation --schedules 100000 [--profile NAME] [--seed N] [--jobs N]
 
-A schedule is one seed: it decides what each site writes, when each flow delivers, where the applier crashes, what is
-delivered twice, and how wrong the clocks are. A profile is a set of policies, with the conditions under which they are
-documented to converge; ``DIVERGING`` holds those that are documented not to, each with the reason. At the end everything is
-delivered, and all sites must hold the same rows.
+A schedule is one seed: it decides what each site writes, when each flow delivers and how many transactions at once, where the
+applier crashes or meets a deadlock, what is delivered twice, and how wrong the clocks are. A profile is a set of policies, with
+the conditions under which they are documented to converge. At the end everything is delivered, and all sites must hold the same
+rows. What applies the transactions is the real planner, writer and conflict code (see ``sites``).
 """
 
 from __future__ import annotations
@@ -16,68 +16,23 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from conflict import Change, Row
+from conflict import Row
 from replicator.errors import ReplicatorError
-from tests.property.database import ID, TS, A, B, Broken, Crash, N, Store, U, log_entries
-from tests.property.sites import Memory, Site, Trouble
+from tests.property.applications import write
+from tests.property.database import Broken, Crash, N, log_entries
+from tests.property.profiles import CONVERGING, DIVERGING, Profile
+from tests.property.sites import Site, Trouble
 from tests.property.streams import streams_of
 
-__all__ = [
-    "ALIKE",
-    "CONVERGING",
-    "DIVERGING",
-    "Manner",
-    "Outcome",
-    "Profile",
-    "compare",
-    "find_failure",
-    "main",
-    "run_schedule",
-]
+__all__ = ["Manner", "Outcome", "compare", "find_failure", "main", "run_schedule"]
 
 _STEPS = 36
-_KEYS = 5
-_DAY_US = 10_000_000
 _CHUNK = 100
 _BROKEN = "broken:"
-
-DELETE_WINS = {"update_missing": "skip_if_missing", "delete_differing": "apply_origin", "delete_missing": "skip_if_missing"}
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What the sites may write, and how conflicts are settled."""
-
-    name: str
-    conflicts: Mapping[str, Any]
-    sites: int = 2
-    operations: tuple[str, ...] = ("insert", "set", "delete", "move", "claim", "swap")
-    why: str = ""
-    """For a profile that does not converge: why not."""
-    initial_rows: int = 3
-    reuse_keys: bool = True
-    """Whether a primary key may be used again after its row was deleted."""
-    exact: bool = False
-    """Whether a memory of all writers knows exactly what the origin had not seen; of local changes that is always known."""
-    forgetful: bool = False
-    memory: str = Memory.ALL
-    """What sites remember of who wrote what; ``forgetful`` ones forget what is gone."""
-    wait_for_clock: bool = True
-    """Whether the applier waits until its own clock has passed the transaction's commit time."""
-    skew_us: int = 400_000
-    tick_us: int = 1
-    """The resolution of commit times."""
-    sums: bool = False
-    """Whether the counters must come to the sum of everything that was added."""
-    by_key: bool = False
-    """Whether whole rows are not compared."""
-    one_way: bool = False
-    """Whether only the first site's changes are carried; the other one's rows are then its own affair."""
 
 
 @dataclass(frozen=True)
@@ -217,238 +172,6 @@ class World:
         return end
 
 
-def write(world: World, site: Site) -> None:
-    """One local transaction of one to three operations, as an application at that site would make it."""
-    time_us = max(world.clock(site), site.last_time_us)
-    changes: list[Change] = []
-    for _ in range(world.random.choice((1, 1, 1, 2, 3))):
-        operation = world.random.choice(world.profile.operations)
-        changes += _OPERATIONS[operation](world, site.store, time_us)
-    if changes:
-        site.commit(tuple(changes), time_us)
-
-
-def _do(store: Store, before: Row | None, after: Row | None) -> list[Change]:
-    if before is None:
-        assert after is not None
-        store.insert(after)
-    elif after is None:
-        store.delete(before[ID])
-    else:
-        store.update(before[ID], after)
-    return [Change(before, after)]
-
-
-def _pick(world: World, store: Store) -> Row | None:
-    return store.rows[world.random.choice(sorted(store.rows))] if store.rows else None
-
-
-def _with(row: Row, time_us: int, values: Mapping[int, object]) -> Row:
-    """The row with other values, and its timestamp raised, as a careful application does."""
-    made = list(row)
-    for ordinal, value in values.items():
-        made[ordinal] = value
-    old = row[TS]
-    assert isinstance(old, int)
-    made[TS] = max(time_us, old + 1)
-    return tuple(made)
-
-
-def _free_key(world: World, store: Store) -> int | None:
-    limit = _KEYS if world.profile.reuse_keys else 10_000
-    free = [k for k in range(limit if limit == _KEYS else _KEYS * 3) if k not in store.rows]
-    if not world.profile.reuse_keys:
-        free = [k for k in free if k not in world.used]
-    return world.random.choice(free) if free else None
-
-
-def _free_unique(world: World, store: Store) -> int | None:
-    """A free value of the unique key, or NULL."""
-    free = [u for u in range(_KEYS) if u not in store.holders]
-    return world.random.choice([*free, None])
-
-
-def _insert(world: World, store: Store, time_us: int) -> list[Change]:
-    key = _free_key(world, store)
-    if key is None:
-        return []
-    world.used[key] = 1
-    unique = _free_unique(world, store) if "claim" in world.profile.operations else None
-    return _do(store, None, (key, unique, world.number(), world.number(), 0, time_us))
-
-
-def _set(world: World, store: Store, time_us: int) -> list[Change]:
-    row = _pick(world, store)
-    if row is None:
-        return []
-    columns = world.random.choice(((A,), (B,), (A, B)))
-    return _do(store, row, _with(row, time_us, {c: world.number() for c in columns}))
-
-
-def _flip(world: World, store: Store, time_us: int) -> list[Change]:
-    """Set a column to one of two values and leave the timestamp alone: old states come back."""
-    row = _pick(world, store)
-    if row is None:
-        return []
-    return _do(store, row, (*row[:A], world.random.randint(0, 1), *row[A + 1 :]))
-
-
-def _delete(world: World, store: Store, time_us: int) -> list[Change]:
-    row = _pick(world, store)
-    return [] if row is None else _do(store, row, None)
-
-
-def _move(world: World, store: Store, time_us: int) -> list[Change]:
-    row, key = _pick(world, store), _free_key(world, store)
-    if row is None or key is None:
-        return []
-    world.used[key] = 1
-    return _do(store, row, _with(row, time_us, {ID: key}))
-
-
-def _claim(world: World, store: Store, time_us: int) -> list[Change]:
-    row = _pick(world, store)
-    if row is None:
-        return []
-    return _do(store, row, _with(row, time_us, {U: _free_unique(world, store)}))
-
-
-def _swap(world: World, store: Store, time_us: int) -> list[Change]:
-    """Two rows exchange their unique values, by way of NULL."""
-    if len(store.rows) < 2:
-        return []
-    one, two = (store.rows[k] for k in world.random.sample(sorted(store.rows), 2))
-    parked = _with(one, time_us, {U: None})
-    return [
-        *_do(store, one, parked),
-        *_do(store, two, _with(two, time_us, {U: one[U]})),
-        *_do(store, parked, _with(parked, time_us, {U: two[U]})),
-    ]
-
-
-def _add(world: World, store: Store, time_us: int) -> list[Change]:
-    row = _pick(world, store)
-    if row is None:
-        return []
-    amount = world.random.randint(-3, 7)
-    world.added[row[ID]] = world.added.get(row[ID], 0) + amount
-    number = row[N]
-    assert isinstance(number, int)
-    return _do(store, row, (*row[:N], number + amount, *row[N + 1 :]))
-
-
-def _raise(world: World, store: Store, time_us: int) -> list[Change]:
-    row = _pick(world, store)
-    if row is None:
-        return []
-    number = row[N]
-    assert isinstance(number, int)
-    return _do(store, row, (*row[:N], number + world.random.randint(1, 9), *row[N + 1 :]))
-
-
-_OPERATIONS: dict[str, Callable[[World, Store, int], list[Change]]] = {
-    "insert": _insert,
-    "set": _set,
-    "flip": _flip,
-    "delete": _delete,
-    "move": _move,
-    "claim": _claim,
-    "swap": _swap,
-    "add": _add,
-    "raise": _raise,
-}
-
-LATEST = {"default": "latest_timestamp"}
-BY_COLUMN = {"default": {"policy": "latest_timestamp", "column": "ts"}}
-BY_COLUMN_UNTIL_DELETED = {
-    "default": {**DELETE_WINS, **dict.fromkeys(("insert_exists", "update_differing"), BY_COLUMN["default"])}
-}
-PRIORITY = {"default": "site_priority"}
-MERGE = {"default": {**DELETE_WINS, "update_differing": "merge_columns"}}
-DELTA = {"default": {**DELETE_WINS, "update_differing": {"policy": "delta", "columns": ["n"]}}}
-GREATEST = {"default": {**DELETE_WINS, "update_differing": {"policy": "greatest", "columns": ["n"]}}}
-ALL_PLUS_FLIP = ("insert", "set", "flip", "delete", "move", "claim", "swap")
-PLAIN = ("insert", "set", "delete")
-
-BARE: dict[str, Any] = {"memory": Memory.NONE, "reuse_keys": False, "wait_for_clock": False}
-"""The least that an applier can do: no memory of writers, no look at clocks; and applications that use a key once."""
-
-CONVERGING = (
-    Profile("latest, two sites", LATEST, operations=ALL_PLUS_FLIP),
-    Profile("latest, three sites", LATEST, sites=3, operations=ALL_PLUS_FLIP),
-    Profile("latest, three sites, equal commit times", LATEST, sites=3, operations=ALL_PLUS_FLIP, tick_us=500_000),
-    Profile("latest, exact knowledge, any clocks", LATEST, operations=ALL_PLUS_FLIP, exact=True, wait_for_clock=False,
-            skew_us=60 * _DAY_US),
-    Profile("latest, exact knowledge of local changes alone", LATEST, operations=ALL_PLUS_FLIP, memory=Memory.LOCAL,
-            wait_for_clock=False, skew_us=60 * _DAY_US),
-    Profile("latest by column, exact knowledge of local changes alone", BY_COLUMN, operations=PLAIN,
-            memory=Memory.LOCAL, wait_for_clock=False),
-    Profile("priority, exact knowledge of local changes alone", PRIORITY, operations=ALL_PLUS_FLIP,
-            memory=Memory.LOCAL, wait_for_clock=False),
-    Profile("latest by column, two sites", BY_COLUMN, operations=PLAIN),
-    Profile("latest by column, three sites", BY_COLUMN, sites=3, operations=PLAIN),
-    Profile("priority, exact knowledge", PRIORITY, operations=ALL_PLUS_FLIP, exact=True, wait_for_clock=False),
-    Profile("latest by column, deletes win, keys not used again", BY_COLUMN_UNTIL_DELETED, operations=PLAIN, **BARE),
-    Profile("priority, keys not used again", PRIORITY, operations=PLAIN, **BARE),
-    Profile("merge, keys not used again", MERGE, operations=PLAIN, **BARE),
-    Profile("delta, two sites", DELTA, operations=("add",), sums=True, **BARE),
-    Profile("delta, three sites", DELTA, sites=3, operations=("add",), sums=True, **BARE),
-    Profile("delta with deletes, three sites", DELTA, sites=3, operations=("add",) * 6 + ("delete",), sums=True, **BARE),
-    Profile("delta and merge, two sites", DELTA, operations=("add", "set", "add", "set", "delete"), sums=True,
-            initial_rows=6, **BARE),
-    Profile("greatest of what only grows, three sites", GREATEST, sites=3, operations=("raise",) * 6 + ("delete",), **BARE),
-)  # fmt: skip
-"""Policies that converge, under these conditions."""
-
-DIVERGING = (
-    Profile("apply_origin both ways", {"default": "apply_origin"}, why="each site takes the other's version"),
-    Profile("keep_target both ways", {"default": "keep_target"}, why="each site keeps its own version"),
-    Profile("latest without memory of deletes", LATEST, forgetful=True, why="an old change finds no row, and comes back"),
-    Profile("latest, three sites, clocks apart", LATEST, sites=3, wait_for_clock=False, skew_us=_DAY_US,
-            why="a change made in knowledge of another may carry an earlier time"),
-    Profile("latest by column without raising it", BY_COLUMN, operations=("flip",),
-            why="different versions with the same timestamp"),
-    Profile("latest by column, unique keys", BY_COLUMN, why="what held a unique key before has no timestamp any more"),
-    Profile("latest by column, no memory, updates win over deletes", BY_COLUMN, operations=PLAIN, memory=Memory.NONE,
-            reuse_keys=False, why="an older change brings a row back where it was deleted, and is beaten elsewhere"),
-    Profile("latest by column, deletes win, three sites", BY_COLUMN_UNTIL_DELETED, sites=3, operations=PLAIN,
-            reuse_keys=False, memory=Memory.NONE, why="an update may overtake the insert that made its row"),
-    Profile("priority, three sites", PRIORITY, sites=3, operations=PLAIN,
-            why="priority is no order in time: the same three changes settle differently in another order"),
-    Profile("priority, keys used again", PRIORITY, operations=PLAIN, why="a new row is taken for the old one"),
-    Profile("merge, three sites", MERGE, sites=3, operations=("set",), why="as for priority, column by column"),
-    Profile("merge by latest", {"default": {"update_differing": {"policy": "merge_columns", "clash": "latest_timestamp"},
-            **DELETE_WINS}}, operations=("set",), why="commit times are known of rows, not of columns"),
-    Profile("merge, updates win over deletes",
-            {"default": {"update_differing": "merge_columns", "update_missing": "apply_origin",
-                         "delete_differing": "keep_target", "delete_missing": "skip_if_missing"}},
-            operations=("set", "delete"), why="a row comes back with half of what was merged"),
-    Profile("delta, rows inserted at both sites", {"default": {**DELTA["default"], "insert_exists": "site_priority"}},
-            operations=("insert", "add"), initial_rows=0, why="the sums start from different numbers"),
-    Profile("delta, updates win over deletes",
-            {"default": {"update_differing": {"policy": "delta", "columns": ["n"]}, "update_missing": "apply_origin",
-                         "delete_differing": "keep_target", "delete_missing": "skip_if_missing"}},
-            operations=("add", "delete"), why="a row comes back without what others had added"),
-    Profile("greatest of what also falls", GREATEST, operations=("add",), why="a fall that fits is written as it is"),
-)  # fmt: skip
-"""Policies that do not converge, or not without their conditions: a schedule that shows it is found quickly."""
-
-
-ONE_WAY: dict[str, Any] = {"one_way": True, "memory": Memory.NONE}
-
-ALIKE = (
-    Profile("one way, apply_origin", {"default": "apply_origin", "tables": {"shop.item": {"detect": "full"}}}, **ONE_WAY),
-    Profile("one way, apply_origin, by key", {"default": "apply_origin"}, by_key=True, **ONE_WAY),
-    Profile("one way, keep_target", {"default": "keep_target"}, **ONE_WAY),
-    Profile("one way, merge", {"default": {"update_differing": "merge_columns", "default": "apply_origin"}}, **ONE_WAY),
-    Profile("one way, quarantine", {"default": "quarantine"}, **ONE_WAY),
-    Profile("both ways, quarantine", {"default": "quarantine"}, memory=Memory.NONE),
-    Profile("both ways, delta", {"default": {**DELTA["default"], "default": "quarantine"}},
-            operations=("add",) * 3 + ("set", "delete", "insert"), memory=Memory.NONE),
-)  # fmt: skip
-"""Policies under which sites stay different; but how their transactions are put together must make no difference."""
-
-
 def run_schedule(profile: Profile, seed: int, manner: Manner = USUAL) -> Outcome:
     """Play one schedule; a decision that cannot be carried out is its problem too."""
     try:
@@ -507,7 +230,8 @@ def main(arguments: list[str] | None = None) -> int:
         failure = _find_failure(profile, options.seed, share, options.jobs)
         took_s = time.monotonic() - started
         if failure is None:
-            print(f"ok      {profile.name}: {share} schedules from seed {options.seed}, {took_s:.1f} s", flush=True)
+            seeds = f"{options.seed} to {options.seed + share - 1}"
+            print(f"ok      {profile.name}: {share} schedules, seeds {seeds}, {took_s:.1f} s", flush=True)
             continue
         failed += 1
         seed, outcome = failure

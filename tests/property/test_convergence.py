@@ -8,7 +8,8 @@ import pytest
 
 import conflict.stamps
 from conflict import Provenance
-from tests.property.simulation import ALIKE, CONVERGING, DIVERGING, Manner, Profile, compare, find_failure, main, run_schedule
+from tests.property.profiles import ALIKE, CONVERGING, DIVERGING, Profile
+from tests.property.simulation import Manner, compare, find_failure, main, run_schedule
 
 MANNERS = (
     Manner(together=False, refusals=0, troubles=False),
