@@ -94,6 +94,13 @@ class Config(Model):
     """Of every site that has none of its own."""
     _path: Path = PrivateAttr(Path())
     _streams: tuple[StreamConfig, ...] = PrivateAttr(())
+    _document: Document | None = PrivateAttr(None)
+
+    def place(self, pair: Pair, key: Key) -> str:
+        """File and line of a key of a pair, or of the nearest one around it that stands there."""
+        at = [one.name for one in self.pairs].index(pair.name)
+        line = self._document.line(("pairs", at, *key)) if self._document is not None else 1
+        return f"{self._path}:{line}"
 
     @property
     def path(self) -> Path:
@@ -161,6 +168,7 @@ def load_config(path: Path, *, text: str | None = None) -> Config:
     named = {name: site.named(name, order) for order, (name, site) in enumerate(config.sites.items(), 1)}
     config = config.model_copy(update={"sites": named})
     config._path = path
+    config._document = document
     config._streams = tuple(_streams(config, flows, policies))
     return config
 

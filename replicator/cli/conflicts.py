@@ -9,6 +9,8 @@ from typing import Any
 import click
 import pymysql
 
+from conflict.types import ConflictType
+
 from .. import meta
 from ..config import StreamConfig
 from ..errors import DatabaseError, UsageError
@@ -16,7 +18,7 @@ from ..observe.lag import utc
 from .common import json_option, print_json, table
 from .scope import scope_options, scoped
 
-__all__ = ["conflicts", "read_conflicts"]
+__all__ = ["conflicts", "read_conflicts", "read_held"]
 
 _COLUMNS = (
     "id, time_us, conflict, policy, decision, reason, table_name, row_key, operation, before_image, after_image,"
@@ -38,7 +40,7 @@ def conflicts(
 @conflicts.command(name="list")
 @scope_options
 @click.option("--table", "table_name", help="Only those of this table, SCHEMA.TABLE.")
-@click.option("--type", "kind", help="Only those of this type.")
+@click.option("--type", "kind", type=click.Choice([str(kind) for kind in ConflictType]), help="Only those of this type.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
 @json_option
 @scoped
@@ -78,21 +80,8 @@ def show(streams: list[StreamConfig], number: int, as_json: bool) -> None:
 
 def read_conflicts(stream: StreamConfig, where: str, values: list[Any], limit: int) -> Iterator[dict[str, Any]]:
     """Entries of a stream's conflict log, newest first. Raises DatabaseError."""
-    site = stream.target
     sql = f"SELECT {_COLUMNS} FROM {meta.CONFLICT_LOG} WHERE flow=%s AND stream=%s{where} ORDER BY id DESC LIMIT %s"
-    args = {**site.database.connect_args(), "connect_timeout": 10, "read_timeout": 60}
-    try:
-        connection = pymysql.connect(**args, charset="utf8mb4", cursorclass=pymysql.cursors.DictCursor)
-        with connection, connection.cursor() as cursor:
-            cursor.execute(sql, (stream.id.flow, stream.id.stream, *values, limit))
-            rows = cursor.fetchall()
-    except pymysql.MySQLError as error:
-        if error.args and error.args[0] in _NOTHING_THERE:  # no applier ever ran there
-            return
-        raise DatabaseError(
-            f"cannot read the conflict log: {error}", where=f"site {site.name}", remedy="check that it runs, and the grants"
-        ) from error
-    for row in rows:
+    for row in _ask(stream, sql, [*values, limit]):
         yield {
             "id": row["id"],
             "stream": str(stream.id),
@@ -100,3 +89,26 @@ def read_conflicts(stream: StreamConfig, where: str, values: list[Any], limit: i
             **{name: value for name, value in row.items() if name != "id"},
             "committed": utc(row["commit_time_us"]),
         }
+
+
+def read_held(stream: StreamConfig, table_name: str) -> list[dict[str, Any]]:
+    """What a stream put into quarantine of a table, decided by now or not, newest first. Raises DatabaseError."""
+    columns = "id, time_us, row_key, new_key, operation, sequence, gtid, state, audit"
+    sql = f"SELECT {columns} FROM {meta.QUARANTINE} WHERE flow=%s AND stream=%s AND table_name=%s ORDER BY id DESC LIMIT 10000"
+    return _ask(stream, sql, [table_name])
+
+
+def _ask(stream: StreamConfig, sql: str, values: list[Any]) -> list[dict[str, Any]]:
+    site = stream.target
+    args = {**site.database.connect_args(), "connect_timeout": 10, "read_timeout": 60}
+    try:
+        connection = pymysql.connect(**args, charset="utf8mb4", cursorclass=pymysql.cursors.DictCursor)
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql, (stream.id.flow, stream.id.stream, *values))
+            return list(cursor.fetchall())
+    except pymysql.MySQLError as error:
+        if error.args and error.args[0] in _NOTHING_THERE:  # no applier ever ran there
+            return []
+        raise DatabaseError(
+            f"cannot read the conflict log: {error}", where=f"site {site.name}", remedy="check that it runs, and the grants"
+        ) from error

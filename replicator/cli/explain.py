@@ -20,7 +20,7 @@ from ..stream.consumer import RecordConsumer
 from ..stream.reader import LargeBegin, LargePart, StreamReader, Txn
 from ..stream.wire import NO_TABLE, read_events
 from .common import choose_streams, config_option, flow_option, json_option, pair_option, print_json
-from .conflicts import read_conflicts
+from .conflicts import read_conflicts, read_held
 
 __all__ = ["explain"]
 
@@ -32,7 +32,12 @@ _KINDS = {23: "insert", 30: "insert", 24: "update", 31: "update", 39: "update", 
 @pair_option
 @flow_option
 @click.option("--table", "table_name", required=True, help="SCHEMA.TABLE, as at the origin.")
-@click.option("--key", required=True, help="The row's key: 5, or a JSON list where it has several columns: '[5, \"a\"]'.")
+@click.option(
+    "--key",
+    required=True,
+    help="The row's key: 5, or a JSON list where it has several columns: '[5, \"a\"]'. Bytes that are no text are written as "
+    "in the conflict log: '[{\"hex\": \"ff00\"}]'.",
+)
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="The newest so many changes.")
 @click.option("--rows", is_flag=True, help="Show row values too. They may be confidential.")
 @json_option
@@ -45,15 +50,18 @@ def explain(
     if not dot:
         raise UsageError(f"--table {table_name} is not of the form SCHEMA.TABLE", remedy="name the database too")
     found: list[dict[str, Any]] = []
-    for stream in choose_streams(load_config(config_path), pair, flow):
-        if not stream.tables.wants(schema, table):
-            continue
+    streams = [s for s in choose_streams(load_config(config_path), pair, flow) if s.tables.wants(schema, table)]
+    if not streams:
+        raise UsageError(f"no stream of {pair} carries the table {table_name}", remedy="give its name at the origin")
+    for stream in streams:
         changes = deque(_changes(stream, (schema, table), wanted, with_rows=rows), maxlen=limit)
         target = ".".join(stream.mapping.target_table(schema, table))
         where = " AND table_name=%s"
         decisions = [c for c in read_conflicts(stream, where, [target], 10_000) if _same_key(c["row_key"], wanted)]
         found += changes
         found += [_decision(stream, c) for c in decisions[:limit]]
+        waiting = [h for h in read_held(stream, target) if _same_key(h["row_key"], wanted) or _same_key(h["new_key"], wanted)]
+        found += [_held(stream, h) for h in waiting[:limit]]
     found.sort(key=lambda event: (event["time"] or "", event["sequence"]))
     if as_json:
         print_json(found)
@@ -77,8 +85,14 @@ def _key(text: str) -> list[str]:
 
 
 def _plain(value: object) -> str:
+    """A value as text; bytes that are no text as the conflict log has them."""
     if isinstance(value, bytes):
-        return value.decode(errors="replace")
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            value = {"hex": value.hex()}
+    if isinstance(value, dict):
+        return json.dumps(value).lower()
     return "NULL" if value is None else str(value)
 
 
@@ -97,6 +111,17 @@ def _decision(stream: StreamConfig, conflict: dict[str, Any]) -> dict[str, Any]:
         "gtid": conflict["gtid"],
         "what": f"conflict {conflict['conflict']} by {conflict['operation']}: {conflict['decision']} "
         f"by policy {conflict['policy']} (number {conflict['id']}): {conflict['reason']}",
+    }
+
+
+def _held(stream: StreamConfig, change: dict[str, Any]) -> dict[str, Any]:
+    audit = f": {change['audit']}" if change["audit"] else ""
+    return {
+        "time": utc(change["time_us"]),
+        "stream": str(stream.id),
+        "sequence": change["sequence"],
+        "gtid": change["gtid"],
+        "what": f"{change['operation']} put into quarantine (change {change['id']}), {change['state']}{audit}",
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from conflict import ColumnInfo, ColumnKind, TableInfo
 
-from ...config import StreamConfig
+from ...config import Config, StreamConfig
 from .finding import Finding, error, few, warning
 from .tables import Column, Table
 
@@ -31,15 +31,16 @@ _TEXT = re.compile(r"char|varchar|(tiny|medium|long)?text")
 _BINARY = re.compile(r"binary|varbinary|(tiny|medium|long)?blob")
 
 
-def check_policies(stream: StreamConfig, tables: Iterable[Table]) -> Iterator[Finding]:
+def check_policies(config: Config, stream: StreamConfig, tables: Iterable[Table]) -> Iterator[Finding]:
     """What of the pair's policies does not fit the origin's tables."""
     tables = list(tables)
     yield from _unmatched(stream, tables)
     yield from _unseen(stream, tables)
     for table in tables:
         for problem in stream.policies.validate(table_info(table)):
-            place = ".".join(map(str, ("conflicts", *problem.path)))
-            yield error(stream.id.flow, f"{place}: {problem.what}", problem.remedy)
+            key = ("conflicts", *problem.path)
+            what = f"{config.place(stream.pair, key)}: {'.'.join(map(str, key))}: {problem.what}"
+            yield error(stream.id.flow, what, problem.remedy)
 
 
 def _unmatched(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:

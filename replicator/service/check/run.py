@@ -39,7 +39,7 @@ def run_checks(config: Config, site: str | None = None) -> list[Finding]:
         findings += _clocks(probes)
         findings += _identities(probes, streams)
         for stream in streams:
-            findings += _guarded(stream.id.flow, lambda stream=stream: _both(stream, probes))  # type: ignore[misc]
+            findings += _guarded(stream.id.flow, lambda stream=stream: _both(config, stream, probes))  # type: ignore[misc]
     finally:
         for probe in probes.values():
             probe.close()
@@ -139,12 +139,12 @@ def _identities(probes: dict[str, Probe], streams: list[StreamConfig]) -> Iterat
             yield error(stream.id.origin, what, "give the site another server_id in the configuration")
 
 
-def _both(stream: StreamConfig, probes: dict[str, Probe]) -> Iterator[Finding]:
+def _both(config: Config, stream: StreamConfig, probes: dict[str, Probe]) -> Iterator[Finding]:
     origin, target = probes.get(stream.id.origin), probes.get(stream.id.target)
     if target is not None:
         yield from check_triggers(stream, target)
     if origin is not None:
-        yield from check_policies(stream, read_tables(origin, stream.tables).values())
+        yield from check_policies(config, stream, read_tables(origin, stream.tables).values())
     if origin is not None and target is not None:
         yield from check_tables(stream, origin, target, started=_started(stream, target))
 

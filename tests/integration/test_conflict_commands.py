@@ -1,0 +1,99 @@
+"""The commands about conflicts with names and keys that are hard to write: all of their JSON can be read, all rows are found."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.harness import Pair, Pairs, execute
+from tests.integration.test_quarantine import HOLD
+
+pytestmark = pytest.mark.servers
+
+LONG = "t" + "é" * 63
+# Columns, rows, a change at the target, how it is taken back, a change at the origin, a key and how `explain` is asked for it.
+TABLES: dict[str, tuple[str, str, str, str, str, str]] = {
+    "größe ✓": (
+        "id VARBINARY(9) PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8mb4",
+        "(0xFF00C3, 'a'), ('', '😀')",
+        "v='w' WHERE v='a'",
+        "v='a' WHERE v='w'",
+        "UPDATE {} SET v='e😀' WHERE v='a'",
+        '[{"hex": "ff00c3"}]',
+    ),
+    LONG: (
+        "a INT, b BINARY(3), v TEXT, PRIMARY KEY (a, b)",
+        "(1, 0x00FF00, 'a'), (2, 0x610000, NULL)",
+        "v='w' WHERE a=1",
+        "v='a' WHERE a=1",
+        "UPDATE {} SET v=NULL WHERE a=1",
+        '[1, {"hex": "00ff00"}]',
+    ),
+    "we`ird \"q'.x": (
+        "k CHAR(9) CHARACTER SET utf8mb4 PRIMARY KEY, d DECIMAL(30,10)",
+        "('😀\\\\n', -12345678901234567890.0000000001), ('  x', 0)",
+        "d=7 WHERE d=0",
+        "d=0 WHERE d=7",
+        "DELETE FROM {} WHERE d=0",
+        '["  x"]',
+    ),
+    "nokey": (
+        "a INT NULL, c VARBINARY(9) NULL",
+        "(NULL, 0xFE), (1, NULL)",
+        "a=5 WHERE a IS NULL",
+        "a=NULL WHERE a=5",
+        "UPDATE {} SET a=6 WHERE c=0xFE",
+        '[null, {"hex": "fe"}]',
+    ),
+}
+
+
+def answer(pair: Pair, *arguments: str) -> Any:
+    """What a command says as JSON."""
+    done = pair.command(*arguments, "--pair", pair.name, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_names_and_keys_of_any_kind(pairs: Pairs, flavor: str) -> None:
+    """Listed, shown, explained and released: binary keys, NULLs, rows without a key, long and foreign names."""
+    pair = pairs(flavor, flavor, options={"conflicts": HOLD, "detect": "full"})
+    names = {table: f"`{pair.name}`.`{table.replace('`', '``')}`" for table in TABLES}
+    for table, (columns, rows, *_) in TABLES.items():
+        execute(pair.origin, f"CREATE TABLE {names[table]} ({columns})", f"INSERT INTO {names[table]} VALUES {rows}")
+    pair.start()
+    pair.settle()
+    for table, (_, _, here, _, there, _) in TABLES.items():
+        execute(pair.target, f"UPDATE {names[table]} SET {here}")
+        execute(pair.origin, there.format(names[table]))
+    pair.settle()
+    for command, images in (("quarantine", ("before", "after", "current")), ("conflicts", ("before_image", "after_image"))):
+        listed = answer(pair, command, "list")
+        assert len(listed) == len(TABLES), command
+        for one in listed:
+            shown = answer(pair, command, "show", str(one["id"]))
+            assert all(isinstance(json.loads(shown[image]), dict) for image in images if shown[image])
+    for table, (*_, key) in TABLES.items():
+        (one,) = answer(pair, "conflicts", "list", "--table", f"{pair.name}.{table}")
+        assert one["row_key"] == key, table
+        events = [event["what"] for event in answer(pair, "explain", "--table", f"{pair.name}.{table}", "--key", key)]
+        words = ("insert made at east", "made at east", "conflict ", "put into quarantine (change ")
+        assert len(events) == 4 and all(word in event for word, event in zip(words, events, strict=True)), (table, events)
+    for table, (*_, back, _, _) in TABLES.items():
+        execute(pair.target, f"UPDATE {names[table]} SET {back}")
+    for one in answer(pair, "quarantine", "list"):
+        assert answer(pair, "quarantine", "retry", str(one["id"])) == {"decided_again": 1, "held_again": 0}
+    assert pair.differences() == []
+    events = answer(pair, "explain", "--table", f"{pair.name}.nokey", "--key", TABLES["nokey"][-1])
+    assert any("retried by" in event["what"] for event in events)
+
+
+def test_wrong_questions_are_answered_as_such(pairs: Pairs) -> None:
+    """A type that there is none of, a table that no stream carries: not "nothing found"."""
+    pair = pairs("mysql", "mysql")
+    done = pair.command("conflicts", "list", "--pair", pair.name, "--type", "nonsense")
+    assert done.returncode == 2 and "update_differing" in done.stderr
+    done = pair.command("explain", "--pair", pair.name, "--table", "elsewhere.t", "--key", "1")
+    assert done.returncode == 2 and "carries the table elsewhere.t" in done.stderr
