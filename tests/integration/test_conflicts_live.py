@@ -199,6 +199,37 @@ def test_what_is_no_conflict_takes_no_closer_look(pairs: Pairs, flavor: str) -> 
     assert execute(pair.target, f"SELECT COUNT(*) FROM replicator.conflict_log WHERE flow='{pair.flow}'") == [(0,)]
 
 
+@pytest.mark.parametrize("detect", ["full", "key"])
+def test_what_only_comes_and_goes_meets_its_conflict(pairs: Pairs, flavor: str, detect: str) -> None:
+    """Merging hides nothing: a row or unique value that is gone again in the end needs room at the target all the same."""
+    pair = start(pairs, flavor, {"default": "apply_origin"}, ["t"], detect=detect)
+    name = f"{pair.name}.t"
+    passing = (
+        f"INSERT INTO {name} VALUES (7, 'new', 0, 70), (8, 'new', 0, NULL)",
+        f"UPDATE {name} SET u=71 WHERE id=7",
+        f"DELETE FROM {name} WHERE id IN (7, 8)",
+        f"UPDATE {name} SET u=72 WHERE id=1",
+        f"UPDATE {name} SET u=1 WHERE id=1",
+        f"UPDATE {name} SET u=NULL WHERE id=2",
+        f"UPDATE {name} SET u=2 WHERE id=3",
+        f"UPDATE {name} SET u=3 WHERE id=3",
+        f"UPDATE {name} SET u=2 WHERE id=2",
+    )
+    execute(pair.origin, *passing)
+    pair.settle()
+    (applier,) = [w for w in pair.workers("west") if w["role"] == "applier"]
+    assert applier["counters"].get("fallbacks", 0) == 0
+    execute(pair.target, f"INSERT INTO {name} VALUES (8, 'w', 60, 80), (20, 'w', 60, 70), (21, 'w', 60, 71), (22, 'w', 60, 72)")
+    execute(pair.origin, *passing)
+    pair.settle()
+    assert pair.differences() == []
+    found = [(entry["conflict"], json.loads(entry["row_key"])) for entry in recorded(pair, "t")]
+    assert sorted(found) == [
+        ("insert_exists", [8]),
+        *[("multiple_unique_conflicts", [key]) for key in (1, 7, 7)],
+    ]
+
+
 def test_many_conflicts_are_settled_at_once(pairs: Pairs, flavor: str) -> None:
     """A backlog in which every other change conflicts needs no look at single rows, also where changes follow one another."""
     conflicts = {"default": {"default": "apply_origin", "update_differing": {"policy": "delta", "columns": ["n"]}}}

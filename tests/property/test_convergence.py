@@ -49,7 +49,7 @@ def test_conflicts_happen(profile: Profile) -> None:
 @pytest.mark.parametrize("profile", [*CONVERGING, *ALIKE], ids=lambda p: p.name)
 def test_batches_come_to_what_single_changes_come_to(profile: Profile) -> None:
     """Merged, settled as a whole, or by parts, of one transaction or several: the same rows, records and held changes."""
-    for seed in range(20_000, 20_015):
+    for seed in range(20_000, 20_008):
         assert compare(profile, seed, *MANNERS) == "", f"profile {profile.name!r}, seed {seed}"
 
 
