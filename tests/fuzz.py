@@ -64,7 +64,7 @@ def fuzz(road: Road, number: int, examples: int, counts: Counts, shrink: bool = 
         suppress_health_check=quiet,
         report_multiple_bugs=False,
     )
-    @given(scripts(road.origin.flavor if road.origin.flavor == road.target.flavor else COMMON))
+    @given(scripts(road.flavors[0] if road.flavors[0] == road.flavors[1] else COMMON))
     def one(script: Script) -> None:
         if failures and not shrink:
             return
@@ -95,7 +95,7 @@ def check(road: Road, script: Script, counts: Counts) -> None:
         assert not found, "\n".join(found)
         sums = checksum(road.target, [f"{database}.*"])
     except BaseException as error:
-        error.add_note(f"database {database}, sql_mode {script.sql_mode!r}\n{script!r}")
+        error.add_note(f"database {database}, sql_mode {script.sql_mode!r}, {', '.join(script.settings)}\n{script!r}")
         road.give_up()
         raise
     counts.scripts += 1
@@ -113,6 +113,9 @@ def play(server: DatabaseServer, database: str, script: Script) -> int:
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
         cursor.execute(f"USE {database}")
         cursor.execute("SET SESSION sql_mode = %s, time_zone = '+00:00'", script.sql_mode)
+        cursor.execute("SET SESSION innodb_lock_wait_timeout = 1, lock_wait_timeout = 1")  # behind a prepared transaction
+        for setting in script.settings:
+            cursor.execute(f"SET SESSION {setting}")
         for statement in script.statements:
             try:
                 cursor.execute(statement.encode())

@@ -6,52 +6,17 @@ origin (a duplicate key, a value that does not fit); what counts is only that th
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
+
+from tests.generate_columns import Column, columns
 
 __all__ = ["COMMON", "Script", "scripts"]
 
 COMMON = "common"
 """In place of a flavor: only what MySQL and MariaDB both have."""
-
-CHARSETS = (
-    "utf8mb4",
-    "utf8mb3",
-    "latin1",
-    "gbk",
-    "big5",
-    "sjis",
-    "cp932",
-    "ucs2",
-    "utf16",
-    "utf16le",
-    "utf32",
-    "ascii",
-    "binary",
-)
-_TEXT = st.text(
-    st.one_of(
-        st.sampled_from("aAzZ019 '\"\\`%_\0\n\r\t\x1a;,-#/*"),
-        st.sampled_from("éßÄ€ÿŒжשไ中文日本語ｱ한😀🎉\u0301\u200b\uffff"),
-        st.characters(codec="utf-8", exclude_categories=("Cs",)),
-    ),
-    max_size=12,
-)
-_BYTES = st.one_of(st.binary(max_size=12), st.sampled_from([b"", b"\0", b"\0\0a\0", b" ", b"a  ", b"\\'\"\x1a\n", b"\xff" * 9]))
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its name, its type, how to draw a literal, and how it may stand in a key ("" not at all)."""
-
-    name: str
-    ddl: str
-    literal: st.SearchStrategy[str]
-    key: str
-    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,168 +25,45 @@ class Script:
 
     statements: tuple[str, ...]
     sql_mode: str
+    settings: tuple[str, ...] = ()
+    """Other variables of the session, as SET takes them."""
 
     def __repr__(self) -> str:
         return "Script:\n" + "\n".join(f"  {statement};" for statement in self.statements)
 
 
-Kind = Callable[[st.DrawFn, str], Column]
-
-
-def _hex(data: bytes) -> str:
-    return f"x'{data.hex()}'"
-
-
-def _text(text: str) -> str:
-    return f"_utf8mb4 x'{text.encode('utf-8').hex()}'" if text else "''"
-
-
-def _integer(draw: st.DrawFn, name: str) -> Column:
-    base, bits = draw(st.sampled_from([("TINYINT", 8), ("SMALLINT", 16), ("MEDIUMINT", 24), ("INT", 32), ("BIGINT", 64)]))
-    if draw(st.booleans()):
-        low, high, ddl = 0, 2**bits - 1, f"{base} UNSIGNED"
-    else:
-        low, high, ddl = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1, base
-    return Column(name, ddl, st.one_of(st.integers(low, high), st.sampled_from([low, high, 0, 1])).map(str), name)
-
-
-def _decimal(draw: st.DrawFn, name: str) -> Column:
-    precision = draw(st.integers(1, 65))
-    scale = draw(st.integers(0, min(30, precision)))
-    digits = st.integers(-(10**precision) + 1, 10**precision - 1)
-
-    def literal(value: int) -> str:
-        text = str(abs(value)).rjust(scale + 1, "0")
-        return ("-" if value < 0 else "") + (f"{text[:-scale]}.{text[-scale:]}" if scale else text)
-
-    return Column(name, f"DECIMAL({precision},{scale})", digits.map(literal), name)
-
-
-def _float(draw: st.DrawFn, name: str) -> Column:
-    width = draw(st.sampled_from([32, 64]))
-    values = st.floats(allow_nan=False, allow_infinity=False, width=width)  # type: ignore[call-overload]
-    ddl = "FLOAT" if width == 32 else "DOUBLE"
-
-    def literal(value: float) -> str:
-        text = repr(value)
-        return text if "e" in text else f"{text}e0"  # with an exponent, else it would be a decimal
-
-    return Column(name, ddl, values.map(literal), "")
-
-
-def _bit(draw: st.DrawFn, name: str) -> Column:
-    bits = draw(st.integers(1, 64))
-    return Column(name, f"BIT({bits})", st.integers(0, 2**bits - 1).map(str), name)
-
-
-_ODD_DATES = ["0000-00-00", "2024-00-10", "2024-02-31", "2024-10-00", "0001-01-01", "9999-12-31", "1000-01-01", "2024-02-29"]
-_DATES = st.one_of(st.dates().map(str), st.sampled_from(_ODD_DATES))
-
-
-def _temporal(draw: st.DrawFn, name: str) -> Column:
-    kind = draw(st.sampled_from(["DATE", "DATETIME", "TIMESTAMP", "TIME", "YEAR"]))
-    if kind == "DATE":
-        return Column(name, "DATE", _DATES.map(lambda d: f"'{d}'"), name)
-    if kind == "YEAR":
-        return Column(name, "YEAR", st.one_of(st.integers(1901, 2155), st.just(0)).map(str), name)
-    digits = draw(st.integers(0, 6))
-    micro = st.integers(0, 999_999).map(lambda us: f".{us:06d}"[: digits + 1] if digits else "")
-    clock = st.tuples(st.integers(0, 23), st.integers(0, 59), st.integers(0, 59), micro).map(
-        lambda t: f"{t[0]:02d}:{t[1]:02d}:{t[2]:02d}{t[3]}"
-    )
-    if kind == "TIME":
-        wide = st.tuples(st.sampled_from(["", "-"]), st.integers(0, 837), clock).map(lambda t: f"'{t[0]}{t[1]}{t[2][2:]}'")
-        return Column(name, f"TIME({digits})", wide, name)
-    if kind == "TIMESTAMP":
-        days = st.dates().filter(lambda d: 1971 <= d.year <= 2037).map(str)
-        values = st.one_of(st.tuples(days, clock).map(lambda t: f"'{t[0]} {t[1]}'"), st.just("'0000-00-00 00:00:00'"))
-        return Column(name, f"TIMESTAMP({digits}) NULL", values, name)
-    return Column(name, f"DATETIME({digits})", st.tuples(_DATES, clock).map(lambda t: f"'{t[0]} {t[1]}'"), name)
-
-
-def _char(draw: st.DrawFn, name: str) -> Column:
-    charset = draw(st.sampled_from((*CHARSETS, "binary")))
-    size = draw(st.integers(1, 40))
-    kind = draw(st.sampled_from([f"CHAR({size})", f"VARCHAR({size})", "TEXT", "TINYTEXT"]))
-    key = f"{name}(5)" if "TEXT" in kind else name
-    collation = draw(st.sampled_from(["", f" COLLATE {charset}_bin"])) if charset != "binary" else ""
-    return Column(name, f"{kind} CHARACTER SET {charset}{collation}", _TEXT.map(_text), key)
-
-
-def _binary(draw: st.DrawFn, name: str) -> Column:
-    size = draw(st.integers(1, 20))
-    kind = draw(st.sampled_from([f"BINARY({size})", f"VARBINARY({size})", "BLOB", "LONGBLOB"]))
-    return Column(name, kind, _BYTES.map(_hex), f"{name}(6)" if "BLOB" in kind else name)
-
-
-_MEMBERS = ["a", "b c", "it''s", "é", "中", "x,y", "\\\\", "Z"]
-
-
-def _enum(draw: st.DrawFn, name: str) -> Column:
-    members = draw(st.lists(st.sampled_from(_MEMBERS), min_size=1, max_size=8, unique=True))
-    charset = draw(st.sampled_from(["utf8mb4", "latin1", "ucs2"]))
-    if charset == "latin1":
-        members = [m for m in members if m != "中"] or ["a"]
-    if draw(st.booleans()):
-        members = [m for m in members if "," not in m] or ["a"]
-        ddl = "SET('" + "','".join(members) + f"') CHARACTER SET {charset}"
-        return Column(name, ddl, st.integers(0, 2 ** len(members) - 1).map(str), name)
-    ddl = "ENUM('" + "','".join(members) + f"') CHARACTER SET {charset}"
-    return Column(name, ddl, st.integers(0, len(members)).map(str), name)
-
-
-_SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**63), 2**64 - 1),
-    st.floats(allow_nan=False, allow_infinity=False).filter(lambda f: abs(f) < 1e300),
-    _TEXT,
-)
-_JSON = st.recursive(_SCALARS, lambda v: st.one_of(st.lists(v, max_size=4), st.dictionaries(_TEXT, v, max_size=4)), max_leaves=8)
-
-
-def _json(draw: st.DrawFn, name: str) -> Column:
-    return Column(name, "JSON", _JSON.map(lambda v: f"CONVERT({_text(json.dumps(v))} USING utf8mb4)"), "")
-
-
-def _point(draw: st.DrawFn, name: str) -> Column:
-    number = st.integers(-1000, 1000).map(lambda n: n / 8)
-    return Column(name, "POINT", st.tuples(number, number).map(lambda p: f"ST_GeomFromText('POINT({p[0]} {p[1]})')"), "")
-
-
-def _mariadb(draw: st.DrawFn, name: str) -> Column:
-    kind = draw(st.sampled_from(["UUID", "INET6", "INET4"]))
-    if kind == "UUID":
-        return Column(name, kind, st.uuids().map(lambda u: f"'{u}'"), name)
-    strategy = st.ip_addresses(v=6 if kind == "INET6" else 4)
-    return Column(name, kind, strategy.map(lambda a: f"'{a}'"), name)
-
-
-KINDS: tuple[Kind, ...] = (_integer, _decimal, _float, _bit, _temporal, _char, _binary, _enum, _json, _point)
-
-
-@st.composite
-def columns(draw: st.DrawFn, name: str, flavor: str) -> Column:
-    """One column."""
-    kinds = (*KINDS, _mariadb) if flavor == "mariadb" else KINDS
-    return draw(st.sampled_from(kinds))(draw, name)
+_SETTINGS = {
+    "mysql": ("binlog_row_value_options = PARTIAL_JSON", "binlog_transaction_compression = ON"),
+    "mariadb": ("system_versioning_alter_history = KEEP",),
+}
+_SETTINGS["mysql97"] = _SETTINGS["mysql"]
+_ID = Column("id", "INT AUTO_INCREMENT", st.integers(0, 15).map(str), "id")
+_PARENT = Column("parent", "INT", st.integers(1, 15).map(str), "parent")
 
 
 class Table:
     """A table as the script knows it: the columns may change by ALTER."""
 
-    def __init__(self, draw: st.DrawFn, name: str, flavor: str) -> None:
+    def __init__(self, draw: st.DrawFn, name: str, flavor: str, others: Sequence[Table] = ()) -> None:
         self.draw = draw
         self.name = name
         self.flavor = flavor
         self.columns = [draw(columns(f"c{i}", flavor)) for i in range(draw(st.integers(1, 6)))]
         self._next = len(self.columns)
+        self._style = draw(st.sampled_from(["auto", "auto", "natural", "unique", "none"]))
+        parents = [table for table in (*others, self) if table._style == "auto"]
+        self._parent = draw(st.sampled_from(parents)) if parents and draw(st.integers(0, 2)) == 0 else None
+
+    def _written(self) -> list[Column]:
+        """The columns that a statement gives values for."""
+        written = [*self.columns, _PARENT] if self._parent else list(self.columns)
+        return [_ID, *written] if self._style == "auto" and self.draw(st.integers(0, 3)) == 0 else written
 
     def create(self) -> str:
         """CREATE TABLE with a key or without."""
         draw, parts = self.draw, []
         keyable = [c for c in self.columns if c.key]
-        style = draw(st.sampled_from(["auto", "natural", "unique", "none"]))
+        style = self._style
         primary: list[Column] = []
         if style == "natural" and keyable:
             primary = draw(st.lists(st.sampled_from(keyable), min_size=1, max_size=2, unique_by=lambda c: c.name))
@@ -233,12 +75,22 @@ class Table:
             parts.append("PRIMARY KEY (" + ", ".join(c.key for c in primary) + ")")
         if style == "unique" and keyable:
             parts.append(f"UNIQUE KEY u1 ({draw(st.sampled_from(keyable)).key})")
+        for n in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2]))) if keyable else ():
+            chosen = draw(st.lists(st.sampled_from(keyable), min_size=1, max_size=2, unique_by=lambda c: c.name))
+            parts.append(f"UNIQUE KEY u{n + 2} (" + ", ".join(c.key for c in chosen) + ")")
         if keyable and draw(st.booleans()):
             parts.append(f"KEY k1 ({draw(st.sampled_from(keyable)).key})")
         if draw(st.integers(0, 3)) == 0 and self.flavor != COMMON:  # MariaDB takes fewer expressions
             stored = draw(st.sampled_from(["STORED", "VIRTUAL"]))
             parts.append(f"g1 INT AS (LENGTH(COALESCE(HEX({self.columns[0].name}), ''))) {stored}")
-        return f"CREATE TABLE {self.name} (" + ", ".join(parts) + ")"
+        if self._parent:
+            parts += ["parent INT", f"FOREIGN KEY (parent) REFERENCES {self._parent.name} (id) {self._reactions()}"]
+        versioned = self.flavor == "mariadb" and not self._parent and draw(st.integers(0, 7)) == 0
+        return f"CREATE TABLE {self.name} (" + ", ".join(parts) + ")" + (" WITH SYSTEM VERSIONING" if versioned else "")
+
+    def _reactions(self) -> str:
+        reaction = st.sampled_from(["CASCADE", "SET NULL", "RESTRICT", "NO ACTION"])
+        return f"ON DELETE {self.draw(reaction)} ON UPDATE {'RESTRICT' if self._parent is self else self.draw(reaction)}"
 
     def value(self, column: Column) -> str:
         """A literal, sometimes NULL."""
@@ -251,10 +103,11 @@ class Table:
 
     def change(self) -> str:
         """One statement that changes rows."""
-        draw, names = self.draw, ", ".join(c.name for c in self.columns)
+        draw, written = self.draw, self._written()
+        names = ", ".join(c.name for c in written)
         kind = draw(st.sampled_from(["insert", "insert", "insert", "ignore", "replace", "update", "update", "delete", "copy"]))
         if kind in ("insert", "ignore", "replace"):
-            rows = ["(" + ", ".join(self.value(c) for c in self.columns) + ")" for _ in range(draw(st.integers(1, 6)))]
+            rows = ["(" + ", ".join(self.value(c) for c in written) + ")" for _ in range(draw(st.integers(1, 6)))]
             verb = {"insert": "INSERT", "ignore": "INSERT IGNORE", "replace": "REPLACE"}[kind]
             return f"{verb} INTO {self.name} ({names}) VALUES " + ", ".join(rows)
         if kind == "copy":
@@ -263,7 +116,13 @@ class Table:
         where = draw(st.sampled_from(["TRUE", f"{some} < 0.5", f"{some} < 0.2"]))
         if kind == "delete":
             return f"DELETE FROM {self.name} WHERE {where} LIMIT {draw(st.integers(1, 5))}"
-        column = draw(st.sampled_from(self.columns))
+        if self._style == "auto" and draw(st.integers(0, 3)) == 0:
+            return f"UPDATE {self.name} SET id = id + {draw(st.integers(1, 20))} WHERE {where} ORDER BY id DESC"
+        column = draw(st.sampled_from(written))
+        if column.ddl == "JSON" and draw(st.booleans()):
+            return (
+                f"UPDATE {self.name} SET {column.name} = JSON_SET({column.name}, '$.k', {draw(st.integers(0, 9))}) WHERE {where}"
+            )
         return f"UPDATE IGNORE {self.name} SET {column.name} = {self.value(column)} WHERE {where}"
 
     def alter(self) -> str:
@@ -304,9 +163,12 @@ class Table:
 @st.composite
 def scripts(draw: st.DrawFn, flavor: str) -> Script:
     """Tables, then transactions on them with DDL in between."""
-    tables = [Table(draw, f"t{i}", flavor) for i in range(draw(st.integers(1, 3)))]
+    tables: list[Table] = []
+    for i in range(draw(st.integers(1, 3))):
+        tables.append(Table(draw, f"t{i}", flavor, tables))
     statements = [table.create() for table in tables]
-    for _ in range(draw(st.integers(1, 12))):
+    prepared: list[str] = []
+    for number in range(draw(st.integers(1, 12))):
         table = draw(st.sampled_from(tables))
         if draw(st.integers(0, 4)) == 0:
             statements.append(table.alter())
@@ -314,7 +176,25 @@ def scripts(draw: st.DrawFn, flavor: str) -> Script:
         changes = [draw(st.sampled_from(tables)).change() for _ in range(draw(st.integers(1, 6)))]
         if len(changes) > 2 and draw(st.integers(0, 3)) == 0:
             changes = [changes[0], "SAVEPOINT s", *changes[1:-1], "ROLLBACK TO s", changes[-1]]
+        if draw(st.integers(0, 6)) == 0:
+            statements += _prepared(draw, f"'x{number}'", changes, prepared)
+            continue
         end = draw(st.sampled_from(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"]))
         statements += ["START TRANSACTION", *changes, end] if len(changes) > 1 else changes
+    statements += [f"XA {draw(st.sampled_from(['COMMIT', 'ROLLBACK']))} {xid}" for xid in prepared]
     mode = draw(st.sampled_from(["", "ALLOW_INVALID_DATES", "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES", "STRICT_ALL_TABLES"]))
-    return Script(tuple(statements), mode)
+    settings = [setting for setting in _SETTINGS.get(flavor, ()) if draw(st.booleans())]
+    settings += ["foreign_key_checks = OFF"] if draw(st.integers(0, 5)) == 0 else []
+    return Script(tuple(statements), mode, tuple(settings))
+
+
+def _prepared(draw: st.DrawFn, xid: str, changes: list[str], prepared: list[str]) -> list[str]:
+    """An XA transaction. One that is only prepared is added to ``prepared``: others come between, on MySQL in one session."""
+    begun = [f"XA START {xid}", *changes, f"XA END {xid}"]
+    end = draw(st.sampled_from(["COMMIT", "ROLLBACK", "ONE PHASE", "LATER"]))
+    if end == "ONE PHASE":
+        return [*begun, f"XA COMMIT {xid} ONE PHASE"]
+    if end == "LATER":
+        prepared.append(xid)
+        return [*begun, f"XA PREPARE {xid}"]
+    return [*begun, f"XA PREPARE {xid}", f"XA {end} {xid}"]

@@ -211,6 +211,9 @@ def _introduced(column: Column, there: TargetColumn) -> Column:
         return column
     own = charset_name(column.charset)
     at_target = there.charset.lower()
-    if own is None or own == _ALIASES.get(at_target, at_target) or at_target == "binary":
+    if own is None or at_target == "binary":
+        return column
+    # MariaDB takes a text longer than a compressed column only where it need not convert it, so its own set is named too.
+    if own == _ALIASES.get(at_target, at_target) and column.type != Type.VARCHAR_COMPRESSED:
         return column
     return replace(column, introducer=own)
