@@ -129,7 +129,8 @@ class Judge:
         carried = tuple(now - before for now, before in zip(self._sequences(), self._carried, strict=True))
         assert east.statements == west.statements and east.statements[""] == sum(statements), (east, west)
         forth, back = (east.statements[mark] for mark in ("zz_mark_forth", "zz_mark_back"))
-        assert carried == (east.local_total + forth + statements[0], west.local_total + back + statements[1])
+        local = (east.local_total + forth + statements[0], west.local_total + back + statements[1])
+        assert carried == local, f"the flows carried {carried} transactions, and clients committed {local}"
         # An applier may write several transactions as one, and never one as several.
         assert east.applied_total <= west.local_total and west.applied_total <= east.local_total
         return east, west
