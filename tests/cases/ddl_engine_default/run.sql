@@ -1,0 +1,17 @@
+SET SESSION default_storage_engine = MyISAM;
+CREATE TABLE chosen (id INT NOT NULL, part INT NOT NULL, w VARCHAR(20), KEY (part), PRIMARY KEY (id));
+CREATE TABLE same LIKE chosen;
+CREATE TABLE numbered (part INT NOT NULL, id INT NOT NULL AUTO_INCREMENT, w VARCHAR(9), PRIMARY KEY (id), KEY (part));
+INSERT INTO chosen VALUES (1, 1, 'a'), (2, 1, 'b'), (3, 2, NULL);
+INSERT INTO same SELECT * FROM chosen;
+INSERT INTO numbered (part, w) VALUES (1, 'x'), (1, 'y'), (2, 'z');
+UPDATE chosen SET w = 'c', part = part + 1 WHERE id > 1;
+DELETE FROM same WHERE id = 2;
+ALTER TABLE chosen ENGINE = InnoDB;
+INSERT INTO chosen VALUES (4, 4, 'd');
+SET SESSION default_storage_engine = InnoDB;
+CREATE TABLE after_it (id INT PRIMARY KEY);
+INSERT INTO after_it VALUES (1);
+INSERT INTO inno VALUES (1, 1);
+ALTER TABLE same ENGINE = InnoDB;
+ALTER TABLE numbered ENGINE = InnoDB;
