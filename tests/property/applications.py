@@ -74,7 +74,8 @@ def _insert(world: World, store: Store, time_us: int) -> list[Change]:
         return []
     world.used[key] = 1
     unique = _free_unique(world, store) if "claim" in world.profile.operations else None
-    return _do(store, None, (key, unique, world.number(), world.number(), 0, time_us))
+    ts = max(time_us, store.gone.get(key, -1) + 1)  # a key that is used again raises the timestamp too
+    return _do(store, None, (key, unique, world.number(), world.number(), 0, ts))
 
 
 def _set(world: World, store: Store, time_us: int) -> list[Change]:

@@ -59,10 +59,12 @@ class Store:
 
     rows: dict[object, Row] = field(default_factory=dict)
     holders: dict[object, object] = field(default_factory=dict)
+    gone: dict[object, int] = field(default_factory=dict)
+    """The timestamps of rows that were here once, by primary key; what a transaction adds that is given up does no harm."""
 
     def copy(self) -> Store:
         """An independent copy."""
-        return Store(dict(self.rows), dict(self.holders))
+        return Store(dict(self.rows), dict(self.holders), self.gone)
 
     def insert(self, row: Row) -> None:
         """Insert; raises KeyError where a key is taken, with nothing done."""
@@ -75,6 +77,7 @@ class Store:
     def delete(self, identity: object) -> None:
         """Delete one row, which must be there."""
         row = self.rows.pop(identity)
+        self.gone[identity] = max(row[TS], self.gone.get(identity, 0))  # type: ignore[type-var]
         if row[U] is not None:
             del self.holders[row[U]]
 
