@@ -221,3 +221,16 @@ def test_a_row_over_16_mib_comes_whole() -> None:
     for at in range(0, len(raw), 1_000_003):
         a.feed(raw[at : at + 1_000_003])
     assert shipped(sealed) == [sample.wanted]
+
+
+def test_rows_that_no_table_map_explains_stop_the_flow() -> None:
+    """Nothing of their transaction is shipped; what came before it is."""
+    sent: list[Sealed] = []
+    feeding = assembler(sent)
+    good = [gtid(1), query(b"BEGIN"), table_map(b"a1", 7), rows(7, b"x" * 10), xid()]
+    bad = [gtid(2), query(b"BEGIN"), table_map(b"a1", 7), rows(8, b"x" * 10), xid()]
+    with pytest.raises(SourceError, match="rows for table id 8 without a table map"):
+        feeding.feed(packets([format_description(), *good, *bad]))
+    feeding.records.drop_transaction()
+    feeding.records.seal()
+    assert [one.last for one in sent] == [1]
