@@ -48,7 +48,8 @@ class Quarantine:
     def __init__(self, stream: StreamConfig) -> None:
         self._flow, self._stream = stream.id.flow, stream.id.stream
         self._max_rows = stream.policies.quarantine_max_rows
-        self._keys: set[tuple[str, str]] = set()
+        self._keys: dict[tuple[str, str], tuple[str, ...]] = {}
+        """Table and key as ``alike`` writes it, to the spellings of the key that are held. Read without the lock."""
         self._stale = True
         self._count = 0
         self._lock = threading.Lock()
@@ -65,7 +66,7 @@ class Quarantine:
         (outcome,) = session.run(f"SELECT table_name, row_key, new_key FROM {meta.QUARANTINE} WHERE {where}".encode())
         rows = [text_row(packet) for packet in outcome.rows or []]
         with self._lock:
-            self._keys = {((table or b"").decode(), alike(key.decode())) for table, *keys in rows for key in keys if key}
+            self._keys = _spelled({}, [((table or b"").decode(), key.decode()) for table, *keys in rows for key in keys if key])
             self._count = len(rows)
             self._stale = False
 
@@ -85,14 +86,12 @@ class Quarantine:
 
     def holds(self, change: Change) -> bool:
         """Whether the change's row, before or after, is held."""
-        return bool(self._keys) and not self._keys.isdisjoint(_alike(_names(change)))
+        return bool(self._keys) and any((table, alike(key)) in self._keys for table, key in _names(change))
 
     def confirms(self, session: Session, change: Change) -> bool:
         """Whether the change's row is still held: an operator may have released it since the keys were read."""
-        keys = ", ".join([f"REPLACE({name}, ' ', '') COLLATE utf8mb4_general_ci" for name in ("row_key", "new_key")])
-        names = " OR ".join(
-            [f"(table_name={sql_text(t)} AND {sql_text(k.replace(' ', ''))} IN ({keys}))" for t, k in _names(change)]
-        )
+        asked = {(table, key) for table, name in _names(change) for key in (name, *self._keys.get((table, alike(name)), ()))}
+        names = " OR ".join([f"(table_name={sql_text(t)} AND {sql_text(k)} IN (row_key, new_key))" for t, k in sorted(asked)])
         where = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)} AND state='held' AND ({names})"
         (outcome,) = session.run(f"SELECT 1 FROM {meta.QUARANTINE} WHERE {where} LIMIT 1 FOR UPDATE".encode())
         if not outcome.rows:
@@ -134,7 +133,7 @@ class Quarantine:
         literals = ",".join([*map(sql_text, values.values()), "x'" + msgspec.msgpack.encode(held).hex() + "'"])
         session.run(f"INSERT INTO {meta.QUARANTINE} ({','.join(values)}, change_data) VALUES ({literals})".encode())
         with self._lock:
-            self._keys.update(_alike(names))
+            _spelled(self._keys, names)
             self._count += 1
 
 
@@ -147,8 +146,15 @@ def alike(key: str) -> str:
     return plain.replace(" ", "").casefold()
 
 
-def _alike(names: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(table, alike(key)) for table, key in names]
+def _spelled(
+    keys: dict[tuple[str, str], tuple[str, ...]], names: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """``keys`` with these tables and keys added."""
+    for table, key in names:
+        known = keys.get((table, alike(key)), ())
+        if key not in known:
+            keys[(table, alike(key))] = (*known, key)
+    return keys
 
 
 def _names(change: Change) -> list[tuple[str, str]]:
