@@ -37,7 +37,7 @@ def parsed_literal(text: bytes, codec: str = "utf-8") -> bytes:
 def _parsed(text: bytes, codec: str) -> Document | None:
     try:
         return Document(_node(_DECODER.decode(text.decode(codec))))
-    except (ValueError, RecursionError):
+    except (LookupError, ValueError, RecursionError):  # LookupError: a character set that this library does not know
         return None
 
 

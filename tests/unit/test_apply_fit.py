@@ -174,6 +174,12 @@ def test_a_json_text_as_mysql_prints_it(text: bytes, printed: bytes) -> None:
     assert parsed_text(text) == printed == parsed_text(printed)
 
 
+def test_a_json_text_in_a_character_set_that_python_does_not_know() -> None:
+    """It goes as it is; the decoder must not fail with an error that is none of ours."""
+    assert parsed_text(b"[1]", "dec8") == b"[1]"
+    assert parsed_literal(b"[1]", "dec8") == b"_utf8mb4'[1]'"
+
+
 def test_a_number_that_the_servers_parser_rounds_is_set_by_a_value() -> None:
     """As it is for MySQL's own documents."""
     assert parsed_literal(b"[0.12345678901234566]") == (b"JSON_REPLACE(_utf8mb4'[null]', _utf8mb4'$[0]', 0.12345678901234566e0)")
