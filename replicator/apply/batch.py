@@ -179,11 +179,13 @@ class Segment:
         updates: list[Statement] = []
         inserts: list[Statement] = []
         for net in parents_first([n for n in self._nets.values() if n.plan.identity]):
-            gone, moved, changed, fresh = split(net)
+            gone, moved, changed, same, fresh = split(net)
             checks += _check_statements(net.plan, [*gone, *moved, *changed], limits)
+            checks += _presence_statements(net.plan, same, limits)
             checks += _passing_statements(net, limits)
             deletes[:0] = _delete_statements(net.plan, [*gone, *moved], limits)
             updates += _update_statements(net.plan, changed, limits)
+            updates += _update_statements(net.plan, same, limits, checked=True)
             inserts += _insert_statements(net.plan, [*[e[1] for e in moved], *fresh], limits)
         keyless = _ordered(list(self.changes(keyless=True)), limits) if self._keyless() else []
         return [*checks, *deletes, *updates, *inserts, *keyless]
@@ -248,11 +250,15 @@ def _check_statements(plan: TablePlan, entries: list[Any], limits: StatementLimi
             where = plan.where_keys([plan.key(e[0]) for e in part])
             yield Statement(plan.select_head + where + b" FOR UPDATE", Expect(rows=expected))
     elif plan.uniques or plan.target.opaque_unique:
-        in_place = [e for e in entries if e[1] is not None]
-        for part in _parts(in_place, limits):
-            where = plan.where_keys([plan.key(e[0]) for e in part])
-            sql = b"SELECT 1 FROM %b WHERE %b FOR UPDATE" % (plan.table.encode(), where)
-            yield Statement(sql, Expect(affected=len(part)))
+        yield from _presence_statements(plan, [e for e in entries if e[1] is not None], limits)
+
+
+def _presence_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> Iterable[Statement]:
+    """Lock rows that must be there."""
+    for part in _parts(entries, limits):
+        where = plan.where_keys([plan.key(e[0]) for e in part])
+        sql = b"SELECT 1 FROM %b WHERE %b FOR UPDATE" % (plan.table.encode(), where)
+        yield Statement(sql, Expect(affected=len(part)))
 
 
 def _passing_statements(net: TableNet, limits: StatementLimits) -> Iterable[Statement]:
@@ -279,11 +285,13 @@ def _delete_statements(plan: TablePlan, entries: list[Any], limits: StatementLim
     ]
 
 
-def _update_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> Iterable[Statement]:
-    """Upserts of whole after images. Two affected rows for each: it was there, and changed."""
+def _update_statements(
+    plan: TablePlan, entries: list[Any], limits: StatementLimits, *, checked: bool = False
+) -> Iterable[Statement]:
+    """Upserts of whole after images. Two affected rows for each: it was there, and changed; or ``checked`` before."""
     if not plan.update_tail:
         return
-    checked = plan.full or bool(plan.uniques) or plan.target.opaque_unique
+    checked = checked or plan.full or bool(plan.uniques) or plan.target.opaque_unique
     for part, rows in _row_parts(plan, [e[1] for e in entries], limits):
         expect = ANYTHING if checked else Expect(affected=2 * len(rows))
         yield Statement(plan.insert_head + part + plan.update_tail, expect, len(rows))

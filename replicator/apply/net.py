@@ -21,7 +21,7 @@ class TableNet:
     have had room for it: else this was a conflict, which merging must not hide.
     """
 
-    __slots__ = ("passed", "plan", "rows", "unmergeable", "vanished")
+    __slots__ = ("again", "passed", "plan", "rows", "unmergeable", "vanished")
 
     def __init__(self, plan: TablePlan) -> None:
         self.plan = plan
@@ -30,6 +30,9 @@ class TableNet:
         """Rows that came and went."""
         self.passed: list[Image] = []
         """Images whose unique values were taken and given up again, perhaps."""
+        self.again: set[Any] = set()
+        """Where only keys are compared: rows that were changed more than once. Though the last may be as the first found it, the
+        target's need not be."""
         self.unmergeable = False
 
     def insert(self, after: Image) -> None:
@@ -39,7 +42,7 @@ class TableNet:
         if entry is None:
             self.rows[key] = [None, after, None]
         elif entry[1] is None:
-            entry[1] = after
+            self._change(key, entry, after)
         else:
             self.unmergeable = True
 
@@ -75,7 +78,12 @@ class TableNet:
         else:
             if self.plan.uniques and self.plan.moves(entry[1], after):
                 self.passed.append(entry[1])
-            entry[1] = after
+            self._change(key, entry, after)
+
+    def _change(self, key: Any, entry: list[Any], after: Image) -> None:
+        entry[1] = after
+        if not self.plan.full:
+            self.again.add(key)
 
     def _interrupted(self, left: Image | None, found: Image) -> bool:
         """Whether the row is not found as the change before left it."""
@@ -106,12 +114,12 @@ class TableNet:
                     yield number, values
 
 
-def split(net: TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-    """Net rows as (deleted, moved in a unique key, updated in place, after images of inserted)."""
+def split(net: TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any], list[Any]]:
+    """Net rows as (deleted, moved in a unique key, updated in place, as they were before, after images of inserted)."""
     plan = net.plan
-    gone, moved, changed, fresh = [], [], [], []
+    gone, moved, changed, same, fresh = [], [], [], [], []
     may_move = bool(plan.uniques) or plan.target.opaque_unique
-    for entry in net.rows.values():
+    for key, entry in net.rows.items():
         before, after, _ = entry
         if after is None:
             gone.append(entry)
@@ -121,7 +129,9 @@ def split(net: TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
             moved.append(entry)
         elif plan.full or before != after:
             changed.append(entry)
-    return gone, moved, changed, fresh
+        elif key in net.again:
+            same.append(entry)
+    return gone, moved, changed, same, fresh
 
 
 def parents_first(nets: list[TableNet]) -> list[TableNet]:

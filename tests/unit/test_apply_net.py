@@ -46,6 +46,18 @@ def test_by_key_alone_only_the_end_counts() -> None:
     assert [s.sql[:6] for s in made] == [b"SELECT", b"INSERT"]
 
 
+def test_by_key_alone_a_row_that_ends_as_it_began_is_written() -> None:
+    """Nobody knows what the target has: the row may be missing there, which is a conflict, or differ, and is overwritten."""
+    there_and_back = (row(1, 1, 10), row(1, 1, 7)), (row(1, 1, 7), row(1, 1, 10))
+    anew = (row(1, 1, 10), None), (None, row(1, 1, 10))
+    for changes in (there_and_back, anew):
+        planner = planned(*changes, detect="key")
+        assert checks(planner)["`id` IN (1)"] == 1
+        (upsert,) = [s for s in planner.statements(StatementLimits()) if s.sql.startswith(b"INSERT")]
+        assert b"(1,1,0,0,10,0) ON DUPLICATE KEY UPDATE" in upsert.sql and upsert.expect.affected is None
+    assert planned((row(1, 1), row(1, 1)), detect="key").statements(StatementLimits()) == [], "one that changes nothing here"
+
+
 def test_a_row_that_comes_and_goes_must_have_had_room() -> None:
     """Neither its key nor its unique value may be taken at the target: change by change that would be a conflict."""
     for detect in ("full", "key"):
