@@ -116,7 +116,7 @@ class Applier:
             resources.callback(self._local.close)
         self._batch = Batch()
         self._fetched: Txn | None = None
-        """The last transaction of the record that is being taken."""
+        """The last transaction that was taken, where that has not been told yet."""
         self._gathered: Gathered | None = None
         self._large: LargeTransaction | None = None
         self._saved_us = now_us()
@@ -270,6 +270,7 @@ class Applier:
 
     def _flush(self) -> None:
         """Hand the open batch to the pipeline."""
+        self._tell_fetched()  # before it is waited for: else the transactions that wait would not count as lag
         batch = self._batch
         if not batch.txns:
             return
@@ -281,6 +282,11 @@ class Applier:
         self._checkpoint = batch.checkpoint
         self._pipeline.submit(batch)
 
+    def _tell_fetched(self) -> None:
+        if self._fetched is not None:
+            txn, self._fetched = self._fetched, None
+            self._reporter.stage("fetched", txn.sequence, txn.gtid, txn.commit_time_us)
+
     def _settle(self) -> None:
         """Write everything complete, and down to the position behind it: nobody may come back for long."""
         self._flush()
@@ -290,9 +296,7 @@ class Applier:
 
     def _record_end(self, end: RecordEnd) -> None:
         """All of a record was taken: the position is complete, and a restart need not read the record again."""
-        if self._fetched is not None:
-            txn, self._fetched = self._fetched, None
-            self._reporter.stage("fetched", txn.sequence, txn.gtid, txn.commit_time_us)
+        self._tell_fetched()
 
         def moved(checkpoint: Checkpoint) -> Checkpoint:
             state = end.state
