@@ -38,8 +38,8 @@ class HeldChange(msgspec.Struct, frozen=True, array_like=True):
     kind: int
     before: tuple[bytes | None, ...] | None
     after: tuple[bytes | None, ...] | None
-    seen: int
-    """How far its origin had applied the stream back when it made the change."""
+    seen: int = 0
+    """How far its origin had applied the stream back when it made the change; 0 where that was not kept."""
 
 
 class Quarantine:
