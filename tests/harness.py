@@ -7,6 +7,7 @@ each has its own name, so its own topics, checkpoint rows and schemas, and is st
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from dev import DatabaseServer, DevError, KafkaServer, start_kafka, start_mariadb, start_mysql
 from dev.pair import Pair
 
-__all__ = ["FAST", "Farm", "Pair", "Pairs", "Road", "execute", "script"]
+__all__ = ["FAST", "Farm", "Pair", "Pairs", "Road", "execute", "script", "until_next_second"]
 
 FAST = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "2"}
 """Safe when a server process is killed, which tests do; not when the machine goes down, which they don't."""
@@ -170,6 +171,14 @@ def execute(server: DatabaseServer, *statements: str, **options: Any) -> list[An
         rows = list(cursor.fetchall())
         connection.commit()
     return rows
+
+
+def until_next_second(server: DatabaseServer) -> None:
+    """Commit times of MariaDB have whole seconds: return in the next one."""
+    now = "SELECT UNIX_TIMESTAMP()"
+    before = execute(server, now)
+    while execute(server, now) == before:
+        time.sleep(0.02)
 
 
 def script(server: DatabaseServer, schema: str, statements: Sequence[str]) -> None:

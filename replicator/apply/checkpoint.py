@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pymysql
+from msgspec.structs import replace
 
 from .. import meta
 from ..context import now_us
 from ..errors import DatabaseError, FencedError
-from ..stream.reader import ReaderState
+from ..stream.reader import ReaderState, RecordEnd, StreamReader, Txn
 
 if TYPE_CHECKING:
     from ..config import StreamConfig
@@ -46,6 +47,33 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
         if not self.stream_id:
             return None
         return ReaderState(self.stream_id, self.epoch, self.source_id, self.sequence)
+
+    def after(self, txn: Txn, reader: StreamReader, site: str) -> Checkpoint:
+        """Once this transaction, first committed at ``site``, is applied; a restart drops it from its record, which it reads again."""
+        return Checkpoint(
+            reader.stream_id,
+            txn.epoch,
+            reader.source_id,
+            txn.sequence,
+            txn.gtid,
+            site,
+            txn.commit_time_us,
+            self.position,
+            self.kafka_offset,
+            max(txn.seen, self.seen),
+        )
+
+    def behind(self, end: RecordEnd) -> Checkpoint:
+        """Once all of a record is applied: the position is complete, and a restart need not read the record again."""
+        state = end.state
+        return replace(
+            self,
+            position=end.position,
+            kafka_offset=end.restart_offset,
+            stream_id=state.stream_id,
+            epoch=state.epoch,
+            source_id=state.source_id,
+        )
 
 
 class Fence:

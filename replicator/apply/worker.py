@@ -252,21 +252,9 @@ class Applier:
         self._pipeline.drain()
 
     def _after(self, txn: Txn) -> Checkpoint:
-        """The checkpoint once this transaction is applied; a restart reads its record again and drops what it has."""
+        """The checkpoint once this transaction is applied."""
         before = self._batch.checkpoint if self._batch.txns else self._checkpoint
-        reader = self._reader
-        return Checkpoint(
-            reader.stream_id,
-            txn.epoch,
-            reader.source_id,
-            txn.sequence,
-            txn.gtid,
-            txn.site or self._origin,
-            txn.commit_time_us,
-            before.position,
-            before.kafka_offset,
-            max(txn.seen, before.seen),
-        )
+        return before.after(txn, self._reader, txn.site or self._origin)
 
     def _flush(self) -> None:
         """Hand the open batch to the pipeline."""
@@ -297,25 +285,13 @@ class Applier:
     def _record_end(self, end: RecordEnd) -> None:
         """All of a record was taken: the position is complete, and a restart need not read the record again."""
         self._tell_fetched()
-
-        def moved(checkpoint: Checkpoint) -> Checkpoint:
-            state = end.state
-            return replace(
-                checkpoint,
-                position=end.position,
-                kafka_offset=end.restart_offset,
-                stream_id=state.stream_id,
-                epoch=state.epoch,
-                source_id=state.source_id,
-            )
-
         if self._batch.txns:
-            self._batch.checkpoint = moved(self._batch.checkpoint)
+            self._batch.checkpoint = self._batch.checkpoint.behind(end)
             return
         if self._large is not None or self._gathered is not None:
             return
         before = self._checkpoint
-        self._checkpoint = moved(before)
+        self._checkpoint = before.behind(end)
         save = now_us() - self._saved_us > _SAVE_POSITION_S * 1_000_000 or before.stream_id != self._checkpoint.stream_id
         self._pass_on(save=save)
 

@@ -13,7 +13,7 @@ from dev import DatabaseServer
 from replicator.config import load_config
 from tests.faults.binlogs import Judge
 from tests.faults.hot_rows import CONFLICTS, HotRows, create_tables, shipped
-from tests.harness import Pair, Pairs, execute
+from tests.harness import Pair, Pairs, execute, until_next_second
 
 pytestmark = pytest.mark.servers
 
@@ -185,7 +185,7 @@ def test_a_deleted_row_is_remembered_until_the_origin_knows(pairs: Pairs, flavor
     settle(pair)
     pair.stop()
     execute(pair.origin, f"UPDATE {pair.name}.note SET text='older' WHERE id=1")
-    until_next_second(pair)
+    until_next_second(pair.origin)
     execute(pair.target, f"DELETE FROM {pair.name}.note WHERE id=1")
     pair.start()
     settle(pair)
@@ -195,14 +195,6 @@ def test_a_deleted_row_is_remembered_until_the_origin_knows(pairs: Pairs, flavor
     settle(pair)
     assert execute(pair.target, note) == [("again",)]
     assert pair.differences() == []
-
-
-def until_next_second(pair: Pair) -> None:
-    """Commit times of MariaDB have whole seconds: return in the next one."""
-    now = "SELECT UNIX_TIMESTAMP()"
-    before = execute(pair.origin, now)
-    while execute(pair.origin, now) == before:
-        time.sleep(0.02)
 
 
 def test_an_idle_origin_acknowledges_too(pairs: Pairs, flavor: str) -> None:

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from tests.harness import Pair, Pairs, execute
+from tests.harness import Pair, Pairs, execute, until_next_second
 from tests.integration.test_quarantine import HOLD, decide, held, start, waiting
 
 pytestmark = pytest.mark.servers
-
-
-def next_second(pair: Pair) -> None:
-    """Commit times of MariaDB have whole seconds: return in the next one."""
-    now = "SELECT UNIX_TIMESTAMP()"
-    before = execute(pair.origin, now)
-    while execute(pair.origin, now) == before:
-        time.sleep(0.02)
 
 
 def family(pairs: Pairs, flavor: str) -> Pair:
@@ -44,9 +34,9 @@ def test_a_release_knows_what_was_changed_here(pairs: Pairs, flavor: str) -> Non
     name = pair.name
     pair.stop()
     execute(pair.target, f"INSERT INTO {name}.c VALUES (1, 1, 'west')")
-    next_second(pair)
+    until_next_second(pair.origin)
     execute(pair.origin, f"INSERT INTO {name}.c VALUES (1, 2, 'east')", f"INSERT INTO {name}.c VALUES (2, 2, 'east')")
-    next_second(pair)
+    until_next_second(pair.origin)
     execute(pair.target, f"INSERT INTO {name}.c VALUES (2, 1, 'west')")
     pair.start()
     for back in (False, True, False, True, False):
@@ -68,7 +58,7 @@ def test_a_release_loses_to_what_was_written_here_since(pairs: Pairs, flavor: st
     execute(pair.origin, f"INSERT INTO {name}.c VALUES (1, 2, 'east')")
     pair.settle()
     assert waiting(pair) == [("insert", "[1]")]
-    next_second(pair)
+    until_next_second(pair.origin)
     execute(pair.target, f"INSERT INTO {name}.c VALUES (1, 1, 'west')")
     for back in (True, False):
         pair.settle(back=back)

@@ -208,7 +208,7 @@ class Flow:
                 if isinstance(item, Txn):
                     self._add(batch, item)
                 elif isinstance(item, RecordEnd):
-                    batch.checkpoint = _moved(batch.checkpoint, item)
+                    batch.checkpoint = batch.checkpoint.behind(item)
             self._offset += 1
         self._checkpoint = batch.checkpoint
         batch.statements = batch.planner.statements(self._writer.limits)
@@ -221,19 +221,7 @@ class Flow:
         """As the worker does."""
         plan_transaction(batch.planner, self._plans.of(txn.table_maps), txn)
         batch.txns.append(txn)
-        before = batch.checkpoint
-        batch.checkpoint = Checkpoint(
-            before.stream_id,
-            txn.epoch,
-            before.source_id,
-            txn.sequence,
-            txn.gtid,
-            self._origin.name,
-            txn.commit_time_us,
-            before.position,
-            before.kafka_offset,
-            max(txn.seen, before.seen),
-        )
+        batch.checkpoint = batch.checkpoint.after(txn, self._reader, self._origin.name)
 
     def _write(self, batch: Batch) -> None:
         """As the pipeline does: again after a deadlock."""
@@ -256,23 +244,6 @@ class Flow:
         counted["as planned"] += not batch.looked_closer
         counted["as a whole"] += batch.looked_closer and not batch.slowly
         counted["in parts"] += batch.slowly
-
-
-def _moved(checkpoint: Checkpoint, end: RecordEnd) -> Checkpoint:
-    """All of a record was taken, as the worker sees it."""
-    state = end.state
-    return Checkpoint(
-        state.stream_id,
-        state.epoch,
-        state.source_id,
-        checkpoint.sequence,
-        checkpoint.gtid,
-        checkpoint.site,
-        checkpoint.commit_time_us,
-        end.position,
-        end.restart_offset,
-        checkpoint.seen,
-    )
 
 
 _NOTHING = Checkpoint()
