@@ -49,7 +49,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
         return ReaderState(self.stream_id, self.epoch, self.source_id, self.sequence)
 
     def after(self, txn: Txn, reader: StreamReader, site: str) -> Checkpoint:
-        """Once this transaction, first committed at ``site``, is applied; a restart drops it from its record, which it reads again."""
+        """Once this transaction, first committed at ``site``, is applied: a restart finds it in its record, and drops it."""
         return Checkpoint(
             reader.stream_id,
             txn.epoch,
