@@ -121,9 +121,17 @@ class Policies:
     @property
     def asks_who_wrote(self) -> bool:
         """Whether that is so for any table at all."""
+        return any(p.ranks for p in self._configured())
+
+    @property
+    def comparing_commit_times(self) -> list[tuple[str | int, ...]]:
+        """The places in the block of all policies that compare commit times."""
+        return list(dict.fromkeys(p.path for p in self._configured() if p.by_commit_time))
+
+    def _configured(self) -> list[Policy]:
         entries = [self.pair, *(t.entry for t in self.tables)]
         policies = [p for e in entries for p in (*(policy for _, policy in e.types), e.default)]
-        return any(p.ranks for p in policies if p is not None)
+        return [p for p in policies if p is not None]
 
     def by_commit_time(self, table: TableName) -> bool:
         """Whether commit times are compared: an equal row that was written later is then not as expected."""

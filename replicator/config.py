@@ -17,7 +17,7 @@ from pydantic import Field, PrivateAttr
 from conflict import Policies
 
 from .config_conflicts import parse_conflicts
-from .config_flows import Flow, check_flows, check_streams, direct_sites, flows_of, stream_filters
+from .config_flows import Flow, check_flows, check_streams, direct_sites, flows_of, stream_filters, unheard_sites
 from .config_mapping import Mapping, Mask, RowFilter, TableMapping
 from .config_pairs import Apply, DdlPolicy, LagLimits, Pair, SourceSettings, StreamTables, Tables
 from .config_problems import describe, validate
@@ -71,6 +71,8 @@ class StreamConfig:
     policies: Policies
     direct: frozenset[str]
     """Sites whose own transactions this flow must not carry: the target, and those that have a flow of their own to it."""
+    unheard: frozenset[str]
+    """Sites whose changes come to the target past this flow, and are not in ``reverse``: there, who wrote a row is not known."""
     site_priorities: dict[str, int]
     sites: tuple[str, ...]
     server_id: int
@@ -162,6 +164,7 @@ def load_config(path: Path, *, text: str | None = None) -> Config:
     flows = _check(sites, pairs, document.data, problems)
     _check_unsound(sites, {key for key, _ in pairs}, document.data, problems)
     policies = {key: parse_conflicts((*key, "conflicts"), pair.conflicts, problems) for key, pair in pairs}
+    problems.extend(_check_knowledge(flows, policies))
     if problems:
         raise ConfigError("\n".join(describe(document, problems)))
     assert config is not None
@@ -239,6 +242,23 @@ def _check_kafka(key: Key, pair: Pair, sites: dict[str, Any], problems: list[Pro
             problems.append(Problem(place, f"the site {carrier} has no Kafka cluster to carry the streams", remedy))
 
 
+def _check_knowledge(flows: list[Flow], policies: dict[Key, Policies]) -> Iterator[Problem]:
+    """Commit times decide only where it is known who wrote a row last: never where other sites' changes come past the pair."""
+    told = set()
+    for flow in flows:
+        for path in policies[flow.key].comparing_commit_times:
+            key = (*flow.key, "conflicts", *path)
+            others = ", ".join(sorted(unheard_sites(flow, flows)))
+            if others and key not in told:
+                told.add(key)
+                yield Problem(
+                    key,
+                    f"latest_timestamp cannot know who wrote a row last at {flow.target}: changes of {others} come there by "
+                    "other pairs",
+                    "name a column that every write raises, use another policy, or connect the sites in a chain",
+                )
+
+
 def _check_mapping(key: Key, pair: Pair, problems: list[Problem]) -> None:
     """Rules for tables that the pair does not carry are mistakes; so is a name that another table has already."""
     tables = pair.tables.filter()
@@ -291,6 +311,7 @@ def _streams(config: Config, flows: list[Flow], policies: dict[Key, Any]) -> lis
                     mapping=pair.mapping,
                     policies=policies[flow.key],
                     direct=direct_sites(flow, flows),
+                    unheard=unheard_sites(flow, flows),
                     site_priorities=priorities,
                     sites=tuple(config.sites),
                     server_id=server_id,

@@ -16,7 +16,7 @@ from .config_pairs import MAIN_STREAM, Pair
 from .config_yaml import Key, Problem
 from .filter import Pattern, TableFilter, globs_meet, parse_pattern
 
-__all__ = ["Flow", "check_flows", "check_streams", "direct_sites", "filters_meet", "flows_of", "stream_filters"]
+__all__ = ["Flow", "check_flows", "check_streams", "direct_sites", "filters_meet", "flows_of", "stream_filters", "unheard_sites"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,25 @@ def direct_sites(flow: Flow, flows: Sequence[Flow]) -> frozenset[str]:
     return frozenset({flow.target, *straight})
 
 
+def unheard_sites(flow: Flow, flows: Sequence[Flow]) -> frozenset[str]:
+    """The sites whose changes reach the target past this flow, and that the flow of its pair back leaves out.
+
+    Who reads the flow back then knows some of the target's writers, not all.
+    """
+    back = next((f for f in flows if f.pair is flow.pair and (f.origin, f.target) == (flow.target, flow.origin)), None)
+    if back is None:
+        return frozenset()
+    left_out = direct_sites(back, flows) - {flow.origin}
+    return frozenset(
+        maker
+        for maker in left_out
+        if any(
+            other.origin != flow.origin and filters_meet(other.tables, flow.tables)
+            for other in _arrivals(maker, flows).get(flow.target, ())
+        )
+    )
+
+
 def check_flows(flows: Sequence[Flow]) -> Iterator[Problem]:
     """What several flows do to each other."""
     seen: dict[str, Flow] = {}
@@ -85,20 +104,26 @@ def check_flows(flows: Sequence[Flow]) -> Iterator[Problem]:
 
 def _check_ways(flows: Sequence[Flow]) -> Iterator[Problem]:
     """Follow each site's transactions through all flows."""
-    direct = {id(flow): direct_sites(flow, flows) for flow in flows}
     for maker in dict.fromkeys(flow.origin for flow in flows):
-        arrivals: dict[str, list[Flow]] = defaultdict(list)
-        reached = [maker]
-        for site in reached:  # grows while we go
-            for flow in flows:
-                if flow.origin != site or maker in direct[id(flow)] or flow in arrivals[flow.target]:
-                    continue
-                arrivals[flow.target].append(flow)
-                if flow.target not in reached:
-                    reached.append(flow.target)
+        arrivals = _arrivals(maker, flows)
         for target, ways in arrivals.items():
             yield from _check_arrivals(maker, target, ways)
-        yield from _check_partly(maker, flows, reached)
+        yield from _check_partly(maker, flows, (maker, *arrivals))
+
+
+def _arrivals(maker: str, flows: Sequence[Flow]) -> dict[str, list[Flow]]:
+    """By site that the maker's own transactions reach: the flows by which they come."""
+    direct = {id(flow): direct_sites(flow, flows) for flow in flows}
+    arrivals: dict[str, list[Flow]] = defaultdict(list)
+    reached = [maker]
+    for site in reached:  # grows while we go
+        for flow in flows:
+            if flow.origin != site or maker in direct[id(flow)] or flow in arrivals[flow.target]:
+                continue
+            arrivals[flow.target].append(flow)
+            if flow.target not in reached:
+                reached.append(flow.target)
+    return arrivals
 
 
 def _check_arrivals(maker: str, target: str, ways: Sequence[Flow]) -> Iterator[Problem]:

@@ -57,9 +57,14 @@ class _Entry:
 
 
 def local_changes(stream: StreamConfig, seen: int) -> LocalChanges | None:
-    """The memory that the stream needs; None where it writes one way, or no policy asks who wrote a row last."""
+    """The memory that the stream needs, where a policy asks who wrote a row last.
+
+    None where it cannot be had: the pair writes one way, or the stream back does not carry all that is written here.
+    """
     back = stream.reverse
-    return LocalChanges(stream, back, seen) if back is not None and stream.policies.asks_who_wrote else None
+    if back is None or stream.unheard or not stream.policies.asks_who_wrote:
+        return None
+    return LocalChanges(stream, back, seen)
 
 
 class LocalChanges:

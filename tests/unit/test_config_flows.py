@@ -113,6 +113,30 @@ def test_rings_meshes_and_hubs_carry_everything_once(tmp_path: Path) -> None:
     assert all(s.direct == {"a", "b", "c", "d"} - {s.id.origin} for s in hub.streams("d", Role.APPLIER))
 
 
+def test_who_wrote_a_row_is_not_known_where_others_write_past_the_pair(tmp_path: Path) -> None:
+    """In a mesh the stream back leaves out what came from the third site; in a chain or hub it carries that."""
+    mesh = [f"name: {x}{y}, mode: bidirectional, origin: {x}, target: {y}" for x, y in ("ab", "bc", "ac")]
+    for stream in config(tmp_path, *mesh).streams():
+        assert stream.unheard == {"a", "b", "c"} - {stream.id.origin, stream.id.target}
+    hub = config(tmp_path, *(f"name: h{x}, mode: bidirectional, origin: d, target: {x}" for x in "abc"))
+    fed = config(tmp_path, mesh[0], "name: ca, origin: c, target: a")
+    apart = config(tmp_path, *(f"{pair}, tables: {{include: {table}.*}}" for pair, table in zip(mesh, "xyz", strict=True)))
+    assert not any(s.unheard for c in (hub, fed, apart) for s in c.streams())
+    both_fed = config(tmp_path, mesh[0], "name: ca, origin: c, target: a", "name: cb, origin: c, target: b")
+    assert [s.unheard for s in both_fed.streams()] == [{"c"}, {"c"}, set(), set()]
+
+
+def test_commit_times_are_refused_where_writers_are_not_known(tmp_path: Path) -> None:
+    """They would be guessed; by a column the rows themselves tell."""
+    mesh = [f"name: {x}{y}, mode: bidirectional, origin: {x}, target: {y}" for x, y in ("ab", "bc", "ac")]
+    policy = "conflicts: {tables: {shop.user: {default: %s}}}"
+    (found,) = wrong(tmp_path, mesh[0] + ", " + policy % "latest_timestamp", *mesh[1:])
+    assert found.startswith('7: pairs[0].conflicts.tables."shop.user".default: latest_timestamp cannot know'), found
+    assert "changes of c come there by other pairs" in found
+    config(tmp_path, mesh[0] + ", " + policy % "{policy: latest_timestamp, column: updated_at}", *mesh[1:])
+    config(tmp_path, mesh[0] + ", " + policy % "latest_timestamp", mesh[1])
+
+
 def test_a_straight_way_must_carry_what_the_other_leaves_out(tmp_path: Path) -> None:
     """Transactions are left out whole, so a direct flow of fewer tables would lose the others."""
     (found,) = wrong(
