@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from conflict import Change, Row
+from conflict import Change, Row, parse_policies
 from replicator.apply.batch import kind_of
 from replicator.apply.plans import Plans
 from replicator.apply.target import TargetColumn, TargetTable
@@ -50,13 +51,14 @@ def _config(conflicts: str, sites: tuple[str, ...], mode: str) -> Mapping[tuple[
             "origin": origin,
             "target": target,
             "tables": {"include": ["shop.*"]},
-            "conflicts": json.loads(conflicts),
         }
         for i, origin in enumerate(sites)
         for target in sites[i + 1 :]
     ]
     config = load_config(Path("simulation.json"), text=json.dumps({"sites": places, "pairs": pairs}))
-    return {(stream.origin.name, stream.target.name): stream for stream in config.streams()}
+    # Not by the file: it refuses commit times in a mesh, as only the simulation has the memory of all writers there.
+    policies = parse_policies(json.loads(conflicts))
+    return {(stream.origin.name, stream.target.name): replace(stream, policies=policies) for stream in config.streams()}
 
 
 def streams_of(conflicts: Mapping[str, Any], sites: Sequence[str], mode: str) -> Mapping[tuple[str, str], StreamConfig]:
