@@ -100,9 +100,12 @@ class Reporter:
         with self._lock:
             self.counters[name] = self.counters.get(name, 0) + by
 
-    def gauge(self, name: str, value: float) -> None:
-        """Set a gauge."""
-        self.gauges[name] = value
+    def gauge(self, name: str, value: float | None) -> None:
+        """Set a gauge; None: it is not known any more."""
+        if value is None:
+            self.gauges.pop(name, None)
+        else:
+            self.gauges[name] = value
 
     def snapshot(self) -> WorkerStatus:
         """The present picture."""

@@ -143,8 +143,10 @@ class Applier:
             if not records:
                 self._waited("kafka", time.monotonic() - began)
             behind = self._consumer.behind
-            if behind is not None:
-                self._reporter.gauge("records_behind", behind)
+            self._reporter.gauge("records_behind", behind)
+            away = self._consumer.away
+            if away is not None and self._reporter.state is not State.RETRYING:
+                self._reporter.fail(away, State.RETRYING)  # the client goes on trying by itself
             for offset, value in records:
                 for item in self._reader.feed(offset, value):
                     self._take(item)
@@ -394,7 +396,7 @@ class Applier:
         """Hold still where an operator asked to; True while held."""
         self._skip_gtid = wish.skip_gtid
         if not wish.paused:
-            if self._reporter.state is not State.STREAMING:
+            if self._reporter.state is not State.STREAMING and self._consumer.away is None:
                 self._reporter.set_state(State.STREAMING, "streaming")
                 self._worker.log.info("streaming", position=self._checkpoint.position, sequence=self._checkpoint.sequence)
             return False

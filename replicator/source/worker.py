@@ -16,6 +16,7 @@ from ..errors import DatabaseError, KafkaFailure, SourceError
 from ..gtid import parse_position
 from ..model import Role, State
 from ..stream.acks import AckReader
+from ..stream.client import kafka_place
 from ..stream.producer import ControlRecord, RecordProducer
 from ..stream.topics import TopicWatch, ensure_topics
 from ..stream.wire import Kind, RecordHeader, pack_record
@@ -49,6 +50,8 @@ _FILL_S = 0.01
 _DRAIN_S = 8.0
 _SILENCE_S = 5.0
 """After so long without an acknowledgement the topic itself is looked at."""
+_UNACKNOWLEDGED_S = 10.0
+"""After so long nobody is told that this streams, although the cluster answers."""
 _BACKOFF_MAX_S = 10.0
 
 
@@ -97,6 +100,7 @@ class Source:
         resources.callback(self._disconnect)
         self._heard_at = 0.0
         self._acknowledged_at = time.monotonic()
+        self._kafka_away = False
         self._waiting_since = 0.0
         self._sealed_at = 0.0
         self._told = (self._tail.resume, self._tail.shipped)
@@ -272,6 +276,9 @@ class Source:
     def _note_acknowledged(self, done: list[tuple[tuple[RecordHeader, str], int]]) -> None:
         if done:
             self._acknowledged_at = time.monotonic()
+            if self._kafka_away and self._connection is not None and self._reporter.state is State.RETRYING:
+                self._reporter.set_state(State.STREAMING, "streaming")
+            self._kafka_away = False
         for (header, gtid), offset in done:
             if header.kind != Kind.HEARTBEAT:
                 self._worker.pauses.hit("source:acknowledged")
@@ -332,8 +339,19 @@ class Source:
         self._look_at_topic(time.monotonic())
 
     def _look_at_topic(self, now: float) -> None:
-        if now - self._acknowledged_at > _SILENCE_S and self._is_due("topic", now, _SILENCE_S):
-            self._topic.look()
+        silent_s = now - self._acknowledged_at
+        if silent_s <= _SILENCE_S or not self._is_due("topic", now, _SILENCE_S):
+            return
+        away = self._topic.look()
+        if away is None and silent_s > _UNACKNOWLEDGED_S:
+            away = KafkaFailure(
+                f"Kafka has acknowledged nothing for {silent_s:.0f} s",
+                where=f"topic {self._stream.id.topic}, {kafka_place(self._stream.kafka)}",
+                remedy="check that enough replicas are in sync (min.insync.replicas), and its disks",
+            )
+        if away is not None and self._reporter.state is State.STREAMING:
+            self._kafka_away = True
+            self._reporter.fail(away, State.RETRYING)  # the producer goes on trying by itself
 
     def _is_due(self, name: str, now: float, every_s: float) -> bool:
         if now < self._due[name]:

@@ -18,7 +18,7 @@ __all__ = ["admin_client", "consumer_client", "kafka_failure", "kafka_place", "p
 
 _METADATA_MAX_AGE_MS = 60_000
 _RECONNECT_BACKOFF_MAX_MS = 1000
-_BOOTSTRAP_TIMEOUT_MS = 10_000
+_ANSWER_TIMEOUT_MS = 10_000
 
 
 def kafka_place(kafka: Kafka) -> str:
@@ -47,19 +47,19 @@ def translated(what: str, where: str) -> Iterator[None]:
         raise kafka_failure(error, what, where) from error
 
 
-def _common(kafka: Kafka) -> dict[str, Any]:
+def _common(kafka: Kafka, timeout_ms: int = _ANSWER_TIMEOUT_MS) -> dict[str, Any]:
     return {
         **kafka.client_args(),
         "metadata_max_age_ms": _METADATA_MAX_AGE_MS,
         "reconnect_backoff_max_ms": _RECONNECT_BACKOFF_MAX_MS,
-        "bootstrap_timeout_ms": _BOOTSTRAP_TIMEOUT_MS,
+        "bootstrap_timeout_ms": timeout_ms,
     }
 
 
-def admin_client(kafka: Kafka) -> KafkaAdminClient:
-    """An admin client; raises KafkaFailure."""
+def admin_client(kafka: Kafka, timeout_ms: int = _ANSWER_TIMEOUT_MS) -> KafkaAdminClient:
+    """An admin client that waits so long for a connection, and for each answer; raises KafkaFailure."""
     with translated("cannot connect", kafka_place(kafka)):
-        return KafkaAdminClient(**_common(kafka), request_timeout_ms=10_000)
+        return KafkaAdminClient(**_common(kafka, timeout_ms), request_timeout_ms=timeout_ms)
 
 
 def consumer_client(kafka: Kafka, **settings: Any) -> KafkaConsumer:

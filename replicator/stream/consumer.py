@@ -37,6 +37,8 @@ class RecordConsumer:
         self._watch: TopicWatch | None = None
         self._next = 0
         self._heard_at = time.monotonic()
+        self.away: KafkaFailure | None = None
+        """Why Kafka does not answer, some seconds after it last did: its client only says that nothing came."""
         self._consumer = consumer_client(
             stream.kafka,
             fetch_max_bytes=2 * _FETCH_BYTES,
@@ -90,10 +92,11 @@ class RecordConsumer:
         if records:
             self._next = records[-1][0] + 1
             self._heard_at = time.monotonic()
+            self.away = None
         elif time.monotonic() - self._heard_at > _SILENCE_S:
-            self._heard_at = time.monotonic()
             if self._watch is not None:
-                self._watch.look()
+                self.away = self._watch.look()
+            self._heard_at = time.monotonic()
         return records
 
     @property
@@ -103,9 +106,10 @@ class RecordConsumer:
 
     @property
     def behind(self) -> int | None:
-        """How many records Kafka had beyond the last one given out, as of the last fetch; None where nothing was fetched yet."""
+        """How many records Kafka had beyond the last one given out, as of the last fetch; None where nothing was fetched yet, or
+        Kafka does not answer."""
         end = self._consumer.highwater(self._partition)
-        return None if end is None else max(0, int(end) - self._next)
+        return None if end is None or self.away is not None else max(0, int(end) - self._next)
 
     def bounds(self) -> tuple[int, int]:
         """The first offset and the one behind the last record; raises KafkaFailure."""

@@ -29,6 +29,8 @@ _FRAME_BYTES = 64 << 10
 """Room for what stands around a record's body: its header with a long position, and Kafka's own framing."""
 _HOUR_MS = 3_600_000
 _MISSING_TIMES = 3
+_LOOK_TIMEOUT_MS = 4000
+"""A worker's loop stands still meanwhile, and has to end within ten seconds when it is told to."""
 
 
 def message_bytes_max(stream: StreamConfig) -> int:
@@ -46,15 +48,15 @@ class TopicWatch:
         self.id = topic_id(self._kafka, self._name)
         """The id that the cluster gave it; empty if there is none yet."""
 
-    def look(self) -> None:
-        """Ask the cluster. Raises HistoryLostError; a cluster that does not answer is no news."""
+    def look(self) -> KafkaFailure | None:
+        """Ask the cluster. Returns why it does not answer, if so; raises HistoryLostError."""
         try:
-            found = topic_id(self._kafka, self._name)
-        except KafkaFailure:
-            return
+            found = topic_id(self._kafka, self._name, _LOOK_TIMEOUT_MS)
+        except KafkaFailure as error:
+            return KafkaFailure(f"no news from Kafka: {error.what}", where=error.where, remedy=error.remedy)
         if found == self.id:
             self._missing = 0
-            return
+            return None
         self._missing += 1  # a broker that just started may not know its topics yet
         if found or self._missing >= _MISSING_TIMES:
             raise HistoryLostError(
@@ -62,6 +64,7 @@ class TopicWatch:
                 where=f"topic {self._name}, {kafka_place(self._kafka)}",
                 remedy=f"restore the topic; or {START_ANEW}",
             )
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,8 @@ def _wanted(stream: StreamConfig) -> list[TopicSettings]:
 
 
 @contextmanager
-def _admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
-    client = admin_client(kafka)
+def _admin(kafka: Kafka, timeout_ms: int = 10_000) -> Iterator[KafkaAdminClient]:
+    client = admin_client(kafka, timeout_ms)
     try:
         with translated("a request about topics failed", kafka_place(kafka)):
             yield client
@@ -102,9 +105,9 @@ def _admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
         client.close()
 
 
-def topic_id(kafka: Kafka, topic: str) -> str:
+def topic_id(kafka: Kafka, topic: str, timeout_ms: int = 10_000) -> str:
     """The id that the cluster gave the topic when it was made, empty where there is no such topic; raises KafkaFailure."""
-    with _admin(kafka) as admin:
+    with _admin(kafka, timeout_ms) as admin:
         return _describe(admin, [topic]).get(topic, "")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
 from typing import Any
 
@@ -115,5 +117,30 @@ def test_databases_that_go_and_come_back_need_nobody(pairs: Pairs) -> None:
         server.start()
         pair.wait_ready(site, 60)
     execute(pair.origin, f"INSERT INTO {name}.t VALUES (1)")
+    run(pair, "wait", "--pair", pair.name, "--timeout", "60")
+    assert pair.differences() == []
+
+
+def test_a_kafka_that_does_not_answer_is_told(pairs: Pairs) -> None:
+    """Caught up and frozen, as behind a cut of the network: no side says any more that it streams, or that nothing is missing."""
+    pair = pairs().start()
+    name = pair.schemas[0]
+    execute(pair.origin, f"CREATE TABLE {name}.t (id INT PRIMARY KEY)")
+    run(pair, "wait", "--pair", pair.name, "--timeout", "60")
+    pair.until(lambda: stream(pair, "west")["lag_transactions"] == 0, 10, "the applier to be caught up")
+    assert pair.kafka.pid is not None
+    os.kill(pair.kafka.pid, signal.SIGSTOP)
+    try:
+        for site in ("west", "east"):
+            pair.until(lambda site=site: pair.readyz(site)[0] == 503, 30, f"{site} to notice")
+            found = stream(pair, site)
+            assert found["state"] == "retrying" and "Kafka" in found["error"]["what"] and "Kafka" in pair.readyz(site)[1]
+            assert found["lag_transactions"] == "unknown" and "records_behind" not in found["gauges"]
+        execute(pair.origin, f"INSERT INTO {name}.t VALUES (1)")
+    finally:
+        os.kill(pair.kafka.pid, signal.SIGCONT)
+    for site in ("east", "west"):
+        pair.wait_ready(site, 30)
+        assert stream(pair, site)["restarts"] == 0 and stream(pair, site)["error"] is None
     run(pair, "wait", "--pair", pair.name, "--timeout", "60")
     assert pair.differences() == []
