@@ -11,6 +11,7 @@ import click
 from ..config import Config, load_config
 from ..errors import ReplicatorError
 from ..observe.client import fetch_lag
+from ..observe.lag import STILL_S_MAX
 from .common import config_option, json_option, print_json
 
 __all__ = ["status"]
@@ -31,7 +32,7 @@ def status(config_path: Path, pair: str | None, site: str | None, as_json: bool)
     else:
         click.echo("\n".join(_lines(document)))
     silent = any("error" in answer for answer in document["sites"].values())
-    late = [stream for stream in document["streams"] if stream["state"] != "streaming"]
+    late = [s for s in document["streams"] if s["state"] != "streaming" or _stands_still(s)]
     return 1 if silent or late else 0
 
 
@@ -94,6 +95,8 @@ def _stream_lines(stream: dict[str, Any]) -> Iterator[str]:
         yield f"    position      {stream['position']}"
     if stream["state"] not in ("streaming", "stopped", "retrying"):
         yield f"    {stream['note']}"
+    if _stands_still(stream):
+        yield f"    stands still for {stream['still_seconds']:.0f} s: one long statement, or what it waits for hangs"
     error = stream["error"]
     if error is not None:
         yield f"    error: {error['what']}"
@@ -101,6 +104,10 @@ def _stream_lines(stream: dict[str, Any]) -> Iterator[str]:
             yield f"      at: {error['where']}, {error['time']}"
         if error["remedy"]:
             yield f"      to do: {error['remedy']}"
+
+
+def _stands_still(stream: dict[str, Any]) -> bool:
+    return bool(stream.get("still_seconds", 0.0) > STILL_S_MAX)
 
 
 def _seconds(value: float | str) -> str:

@@ -22,7 +22,7 @@ from ..model import Role, State
 from .status import ErrorReport
 from .view import WorkerView
 
-__all__ = ["STAGES", "UNKNOWN", "SiteView", "lag_document", "lag_seconds", "reasons", "utc"]
+__all__ = ["STAGES", "STILL_S_MAX", "UNKNOWN", "SiteView", "lag_document", "lag_seconds", "reasons", "utc"]
 
 UNKNOWN: Final = "unknown"
 STAGES: Final = {
@@ -37,6 +37,8 @@ _LAST_STAGE: Final = {Role.SOURCE: "confirmed", Role.APPLIER: "applied"}
 _CLOCK_TOLERANCE_US = 1_000_000
 STALE_US = 15_000_000
 """A worker whose last snapshot is older does not count as streaming."""
+STILL_S_MAX: Final = 30.0
+"""A worker whose loop stands still for longer does not count as streaming either, though it goes on reporting."""
 _LOOP_AGE_S_MAX = 30.0
 
 
@@ -83,6 +85,8 @@ def reasons(view: SiteView, now_us: int) -> list[str]:
             found.append(f"{name} is {state}: {worker.error.what if worker.error else worker.note}")
         elif worker.status is not None and now_us - worker.status.time_us > STALE_US:
             found.append(f"{name} has not reported for {(now_us - worker.status.time_us) // 1_000_000} s")
+        elif worker.still_s > STILL_S_MAX:
+            found.append(f"{name} stands still for {worker.still_s:.0f} s: one long statement, or what it waits for hangs")
     return found
 
 
@@ -149,6 +153,7 @@ def _stream(worker: WorkerView, now_us: int) -> dict[str, Any]:
         "note": worker.note,
         "pid": status.pid if status is not None and worker.alive else None,
         "restarts": worker.restarts,
+        "still_seconds": round(worker.still_s, 1),
         "reported": utc(status.time_us) if status is not None else None,
         "epoch": status.epoch if status is not None else 0,
         "position": status.position if status is not None else "",
@@ -164,7 +169,7 @@ def _stream(worker: WorkerView, now_us: int) -> dict[str, Any]:
 def _newest_sequence(worker: WorkerView) -> int | None:
     """The newest sequence of the stream, where it is known on this side."""
     sequences = [stage.sequence for stage in worker.stages.values()]
-    if not sequences or not worker.alive or worker.state is not State.STREAMING:
+    if not sequences or not worker.alive or worker.state is not State.STREAMING or worker.still_s > STILL_S_MAX:
         return None
     if worker.role == Role.APPLIER and worker.gauges.get("records_behind") != 0:
         return None

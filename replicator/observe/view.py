@@ -30,6 +30,8 @@ class WorkerView:
     """The last error, until it streams again."""
     note: str = ""
     state: State = State.STARTING
+    still_s: float = 0.0
+    """Since its loop last went round; 0 while it has no process."""
 
     @property
     def gauges(self) -> dict[str, float]:

@@ -135,6 +135,7 @@ class Child:
             error=self._error,
             note=status.note if status is not None and alive else (self._error.what if self._error else "starting"),
             state=state,
+            still_s=time.monotonic() - self.progressed_at if alive else 0.0,
         )
 
     def start(self, config: Path, text: str, log_form: str, log_level: str) -> None:

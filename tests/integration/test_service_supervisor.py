@@ -263,6 +263,7 @@ def test_the_watchdog_is_fed_only_while_every_worker_moves(daemon: Daemon) -> No
     until(lambda: sum(line["event"] == "hangs" for line in daemon.log()) >= 3)
     assert "WATCHDOG=1" not in daemon.notified()
     assert daemon.state("one") == "streaming"
+    assert daemon.stream("one")["still_seconds"] < 3 < daemon.stream("two")["still_seconds"]
 
 
 def test_sighup_starts_restarts_and_stops_what_changed(daemon: Daemon) -> None:

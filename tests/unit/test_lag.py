@@ -29,13 +29,14 @@ def worker(
     error: ErrorReport | None = None,
     time_us: int = T,
     stream: StreamId = STREAM,
+    still_s: float = 0.0,
 ) -> WorkerView:
     """A worker as the supervisor would see it."""
     status = WorkerStatus(
         role, stream.pair, stream.origin, stream.target, stream.stream, 7, state.value, time_us, gauges=gauges or {}
     )
     return WorkerView(
-        stream, role, alive, 0, status, stages or {}, counters or {}, error, "note <i>", state
+        stream, role, alive, 0, status, stages or {}, counters or {}, error, "note <i>", state, still_s
     )
 
 
@@ -100,6 +101,15 @@ def test_lag_in_transactions_is_unknown_while_a_worker_does_not_stream() -> None
             assert flow["lag_transactions"] == (0 if state is State.STREAMING else "unknown")
 
 
+def test_lag_in_transactions_is_unknown_while_a_worker_stands_still() -> None:
+    """It reports and says that it streams, but what it waits for hangs: it learns of nothing new."""
+    stages = {"fetched": stage(12, 0), "applied": stage(12, 1)}
+    for still_s, missing in ((29, 0), (31, "unknown")):
+        view = SiteView("west", [worker(stages=stages, gauges={"records_behind": 0.0}, still_s=still_s)])
+        (flow,) = lag_document(view, T)["flows"]
+        assert (flow["streams"][0]["still_seconds"], flow["lag_transactions"]) == (still_s, missing)
+
+
 def test_levels_follow_the_pairs_limits() -> None:
     """From `ok` to `late` to `critical`."""
     view = SiteView("west", [worker(stages={"applied": stage(1, 0)})], limits={"shop": (5, 50)})
@@ -112,6 +122,7 @@ def test_ready_only_when_everything_streams_now() -> None:
     assert reasons(SiteView("west", [worker()]), T) == []
     assert "a gap" in reasons(SiteView("west", [worker(state=State.STOPPED, error=error)]), T)[0]
     assert "starting" in reasons(SiteView("west", [worker(alive=False)]), T)[0]
+    assert "stands still for 31 s" in reasons(SiteView("west", [worker(still_s=31)]), T)[0]
     assert "has not reported for 20 s" in reasons(SiteView("west", [worker(time_us=T - 20 * S)]), T)[0]
 
 
