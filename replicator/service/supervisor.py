@@ -250,8 +250,15 @@ def _noted(number: int, frame: object) -> None:
 
 
 def _differs(a: StreamConfig, b: StreamConfig) -> bool:
-    names = ("pair", "origin", "target", "kafka", "direct", "site_priorities", "server_id", "start")
-    return any(getattr(a, name) != getattr(b, name) for name in names)
+    names = ("pair", "origin", "target", "kafka", "direct", "unheard", "site_priorities", "server_id", "start")
+    if any(getattr(a, name) != getattr(b, name) for name in names):
+        return True
+    # An applier of a both-way pair reads the stream back too. What else that has is of the same pair and sites.
+    return _way_back(a) != _way_back(b)
+
+
+def _way_back(stream: StreamConfig) -> object:
+    return None if stream.reverse is None else (stream.reverse.kafka, stream.reverse.direct)
 
 
 def _wants_config(child: Child) -> bool:
