@@ -26,6 +26,7 @@ _POLL_S = 0.2
 _STATUS_S = 2.0
 _SILENCE_S = 30.0
 """For so long Kafka may fail to answer before that is the answer."""
+_FORM = "write it as the origin shows it, UUID:N or D-S-N"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,12 @@ def _goals(streams: list[StreamConfig], gtid: str | None, timeout: float | None)
 
 def _checked(flavor: str, gtid: str) -> str:
     try:
-        return str(parse_position(flavor, gtid))
+        position = str(parse_position(flavor, gtid))
     except DecodeError as error:
-        raise UsageError(error.what, where="--gtid", remedy="write it as the origin shows it, UUID:N or D-S-N") from error
+        raise UsageError(error.what, where="--gtid", remedy=_FORM) from error
+    if not position:  # a script's variable that nobody set, say: everybody has applied nothing
+        raise UsageError("no GTID is given", where="--gtid", remedy=f"{_FORM}; or leave --gtid out to wait for all there is")
+    return position
 
 
 def present_position(stream: StreamConfig, timeout: float | None = None) -> tuple[str, str]:

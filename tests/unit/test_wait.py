@@ -43,7 +43,8 @@ def test_the_timeout_is_kept_where_kafka_does_not_answer(tmp_path: Path, listens
     assert "is unknown" in done.exception.what and "Kafka" in done.exception.where
 
 
-def test_a_gtid_that_is_none_is_wrong_use(tmp_path: Path) -> None:
-    """Said at once, before anybody is asked."""
-    done = CliRunner().invoke(wait, ["-c", str(config(tmp_path, 1)), "--pair", "shop", "--gtid", "x:1"])
+@pytest.mark.parametrize("gtid", ["x:1", "", " , "])
+def test_a_gtid_that_is_none_is_wrong_use(tmp_path: Path, gtid: str) -> None:
+    """Said at once, before anybody is asked; nothing at all is no success."""
+    done = CliRunner().invoke(wait, ["-c", str(config(tmp_path, 1)), "--pair", "shop", "--gtid", gtid])
     assert isinstance(done.exception, UsageError) and done.exception.exit_code == 2
