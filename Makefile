@@ -24,6 +24,13 @@ venv: .venv/.ready
 lock:
 	.venv/bin/pip install -q uv
 	.venv/bin/uv pip compile -q --no-header --all-extras --group dev pyproject.toml -o requirements.lock
+	.venv/bin/uv pip compile -q --no-header --group imports -o dev/imports.lock
+
+IMPORTS := .cache/imports
+$(IMPORTS)/.ready: dev/imports.lock
+	python3 -m venv --clear $(IMPORTS)
+	$(IMPORTS)/bin/pip install -q --disable-pip-version-check -r dev/imports.lock
+	touch $@
 
 demo: venv
 	$(PY) -W ignore -m dev.demo --flavor $(FLAVOR)
@@ -34,10 +41,10 @@ test: venv
 quick: venv
 	$(PY) -m pytest $(TWICE) -m "not servers and not slow"
 
-check: venv
+check: venv $(IMPORTS)/.ready
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/lint-imports
+	$(IMPORTS)/bin/lint-imports
 	$(PY) -m build -w -o .cache/dist . >/dev/null
 
 bench: venv
