@@ -248,7 +248,8 @@ class Pair:
             if mark == 1 or back:
                 cursor.execute(f"CREATE TABLE IF NOT EXISTS {table} (id INT PRIMARY KEY, mark INT NOT NULL)")
             cursor.execute(f"REPLACE INTO {table} VALUES (1, {mark})")
-        self.until(lambda: _mark(self.servers[there], table) == mark, timeout, f"mark {mark} from {here} at {there}")
+        with _Marks(self.servers[there], table) as marks:
+            self.until(lambda: marks.read() == mark, timeout, f"mark {mark} from {here} at {there}")
         return time.monotonic() - began
 
     def until(self, condition: Any, timeout: float, what: str) -> None:
@@ -405,16 +406,39 @@ class Pair:
 _PROGRAM = (str(Path(sys.executable).parent / "replicator"),)
 
 
-def _mark(server: DatabaseServer, table: str) -> int | None:
-    try:
-        with server.connect() as connection, connection.cursor() as cursor:
-            cursor.execute(f"SELECT mark FROM {table} WHERE id = 1")
-            row: Any = cursor.fetchone()
-            return int(row[0]) if row else None
-    except pymysql.err.ProgrammingError:
-        return None  # the table is not there yet
-    except pymysql.err.OperationalError:
-        return None  # the server is down; the caller's time limit counts
+class _Marks:
+    """Reads a mark again and again over one connection, made anew where the server was away."""
+
+    def __init__(self, server: DatabaseServer, table: str) -> None:
+        self._server = server
+        self._query = f"SELECT mark FROM {table} WHERE id = 1"
+        self._connection: pymysql.Connection[Any] | None = None
+
+    def __enter__(self) -> _Marks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def read(self) -> int | None:
+        """The mark; None where there is none yet, or where the server does not answer: the caller's time limit counts."""
+        try:
+            if self._connection is None:
+                self._connection = self._server.connect(autocommit=True)
+            with self._connection.cursor() as cursor:
+                cursor.execute(self._query)
+                row: Any = cursor.fetchone()
+                return int(row[0]) if row else None
+        except pymysql.err.ProgrammingError:
+            return None  # the table is not there yet
+        except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
+            self._close()
+            return None
+
+    def _close(self) -> None:
+        if self._connection is not None and self._connection.open:
+            self._connection.close()
+        self._connection = None
 
 
 def _find(data: Any, keys: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,10 @@ each has its own name, so its own topics, checkpoint rows and schemas, and is st
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,14 +19,33 @@ import pytest
 
 from dev import DatabaseServer, DevError, KafkaServer, start_kafka, start_mariadb, start_mysql
 from dev.pair import Pair
+from replicator.cli import main
 
-__all__ = ["FAST", "Farm", "Pair", "Pairs", "Road", "execute", "script", "until_next_second"]
+__all__ = ["FAST", "Farm", "Pair", "Pairs", "Road", "command_here", "execute", "resume", "script", "until_next_second"]
 
 FAST = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "2"}
 """Safe when a server process is killed, which tests do; not when the machine goes down, which they don't."""
 
 
 _road_numbers = itertools.count(1)
+
+
+def command_here(pair: Pair, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``Pair.command`` in this process: a process of its own takes a second to start, and some tests ask a dozen times."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([name, "-c", str(pair.config()), *arguments])
+    return subprocess.CompletedProcess([name, *arguments], code, out.getvalue(), err.getvalue())
+
+
+def resume(pair: Pair, timeout: float = 30) -> None:
+    """``replicator resume``, and wait until no worker is stopped any more: else the old error looks like a new one."""
+    done = command_here(pair, "resume", "--pair", pair.name)
+    assert done.returncode == 0, done.stderr
+    deadline = time.monotonic() + timeout
+    while stopped := pair.stopped():
+        assert time.monotonic() < deadline, stopped
+        time.sleep(0.05)
 
 
 class Farm:

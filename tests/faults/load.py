@@ -33,7 +33,7 @@ def create_tables(server: DatabaseServer, schema: str) -> None:
 class Load:
     """Writers in threads; use as a context manager. A writer whose server goes down connects anew and goes on."""
 
-    def __init__(self, server: DatabaseServer, schema: str, *, writers: int = 2, seed: int = 1, pause_s: float = 0.0) -> None:
+    def __init__(self, server: DatabaseServer, schema: str, *, writers: int = 2, seed: int = 1, pause_s: float = 0.001) -> None:
         self._server = server
         self._schema = schema
         self._stop = threading.Event()

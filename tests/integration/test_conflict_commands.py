@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Pair, Pairs, execute
+from tests.harness import Pair, Pairs, command_here, execute
 from tests.integration.test_quarantine import HOLD
 
 pytestmark = pytest.mark.servers
@@ -52,7 +52,7 @@ TABLES: dict[str, tuple[str, str, str, str, str, str]] = {
 
 def answer(pair: Pair, *arguments: str) -> Any:
     """What a command says as JSON."""
-    done = pair.command(*arguments, "--pair", pair.name, "--json")
+    done = command_here(pair, *arguments, "--pair", pair.name, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

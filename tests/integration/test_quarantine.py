@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.hot_rows import shipped
-from tests.harness import Pair, Pairs, execute
+from tests.harness import Pair, Pairs, command_here, execute, resume
 
 pytestmark = pytest.mark.servers
 
@@ -34,7 +34,7 @@ def rows(pair: Pair) -> dict[int, str]:
 
 def held(pair: Pair) -> list[dict[str, Any]]:
     """What is held, oldest first."""
-    done = pair.command("quarantine", "list", "--pair", pair.name, "--json")
+    done = command_here(pair, "quarantine", "list", "--pair", pair.name, "--json")
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
 
@@ -42,15 +42,15 @@ def held(pair: Pair) -> list[dict[str, Any]]:
 def decide(pair: Pair, verb: str, number: int) -> Any:
     """Retry or discard."""
     more = ["--yes"] if verb == "discard" else []
-    return pair.command("quarantine", verb, str(number), "--pair", pair.name, *more)
+    return command_here(pair, "quarantine", verb, str(number), "--pair", pair.name, *more)
 
 
 def at_once(pair: Pair, *statements: str) -> None:
     """Commit each at the origin while the applier is paused, so that all of them come in one batch."""
-    assert pair.command("pause", "--pair", pair.name).returncode == 0
+    assert command_here(pair, "pause", "--pair", pair.name).returncode == 0
     pair.until(lambda: all(w["state"] == "paused" for w in pair.workers("west")), 20, "the pause")
     execute(pair.origin, "SET autocommit=1", *statements)
-    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    resume(pair)
     pair.settle()
 
 
@@ -143,7 +143,7 @@ def test_a_full_quarantine_stops_the_flow_and_loses_nothing(pairs: Pairs, flavor
     assert [h["key"] for h in held(pair)] == ["[1]"]
     execute(pair.target, f"UPDATE {pair.name}.t SET v='a' WHERE id=1")
     assert decide(pair, "retry", held(pair)[0]["id"]).returncode == 0
-    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    resume(pair)
     pair.settle()
     assert [h["key"] for h in held(pair)] == ["[2]"]
     assert rows(pair)[1] == "x"
@@ -166,7 +166,7 @@ def test_a_change_too_large_to_be_held_stops_the_flow_and_loses_nothing(pairs: P
         assert held(pair) == []
     finally:
         execute(pair.target, f"SET GLOBAL max_allowed_packet={limit}")
-    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    resume(pair)
     pair.settle()
     (one,) = held(pair)
     assert json.loads(one["after"])["b"]["bytes"] == 1_500_000
@@ -303,7 +303,7 @@ def test_a_table_with_held_changes_is_not_taken_away(pairs: Pairs, flavor: str) 
         assert execute(pair.target, f"SELECT v FROM {table} WHERE id={key}") == [("mine",)]
         if number < 3:
             assert decide(pair, "discard", one["id"]).returncode == 0
-            assert pair.command("resume", "--pair", name).returncode == 0
+            resume(pair)
             pair.settle()
             names = f"SELECT table_name FROM information_schema.tables WHERE table_schema='{name}' ORDER BY table_name"
             assert execute(pair.target, names) == execute(pair.origin, names)
