@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from .config_pairs import MAIN_STREAM, Pair
+from .config_pairs import Pair
 from .config_yaml import Key, Problem
 from .filter import Pattern, TableFilter, globs_meet, parse_pattern
+from .model import MAIN_STREAM
 
 __all__ = ["Flow", "check_flows", "check_streams", "direct_sites", "filters_meet", "flows_of", "stream_filters", "unheard_sites"]
 

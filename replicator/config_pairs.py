@@ -13,11 +13,9 @@ from .config_sites import Name
 from .errors import DecodeError
 from .filter import TableFilter, parse_pattern
 from .gtid import MariaDbPosition, MySqlGtidSet
+from .model import MAIN_STREAM
 
 __all__ = ["Apply", "DdlPolicy", "LagLimits", "Pair", "SourceSettings", "StreamTables", "Tables"]
-
-MAIN_STREAM = "main"
-"""The stream that carries what no other stream of the pair does."""
 
 
 def _pattern(text: str) -> str:

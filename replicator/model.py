@@ -5,10 +5,13 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-__all__ = ["FLAVOR_MARIADB", "FLAVOR_MYSQL", "META_SCHEMA", "Role", "State", "StreamId", "qualified", "quote_name"]
+__all__ = ["FLAVOR_MARIADB", "FLAVOR_MYSQL", "MAIN_STREAM", "META_SCHEMA", "Role", "State", "StreamId", "qualified", "quote_name"]
 
 META_SCHEMA = "replicator"
 """The schema that holds our own tables at every site; never replicated."""
+
+MAIN_STREAM = "main"
+"""The stream that carries what no other stream of the pair does."""
 
 FLAVOR_MYSQL = "mysql"
 FLAVOR_MARIADB = "mariadb"
@@ -38,7 +41,7 @@ class StreamId:
     pair: str
     origin: str
     target: str
-    stream: str = "main"
+    stream: str = MAIN_STREAM
 
     @property
     def flow(self) -> str:

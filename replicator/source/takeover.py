@@ -20,6 +20,7 @@ from ..errors import START_ANEW, FencedError, HistoryLostError, KafkaFailure, St
 from ..stream.consumer import RecordConsumer
 from ..stream.producer import ControlRecord, RecordProducer
 from ..stream.wire import Kind, RecordHeader, pack_body, pack_record, unpack_header
+from .division import check_division, division_of
 
 if TYPE_CHECKING:
     from ..config import StreamConfig
@@ -98,6 +99,7 @@ def take_over(stream: StreamConfig, producer: RecordProducer, *, flavor: str, be
     control = RecordConsumer(stream, topic=stream.id.control_topic)
     try:
         remembered = _remembered(control)
+        check_division(stream, remembered, lambda topic: _remembered_in(stream, topic))
         tail = _find_tail(stream, consumer, remembered, known_id)
         return _claim(stream, producer, consumer, tail, flavor, begin() if tail is None else tail.resume)
     finally:
@@ -112,6 +114,14 @@ def _remembered(control: RecordConsumer) -> ControlRecord | None:
     for _, value in _until_end(control):
         newest = msgspec.json.decode(value, type=ControlRecord)
     return newest
+
+
+def _remembered_in(stream: StreamConfig, topic: str) -> ControlRecord | None:
+    control = RecordConsumer(stream, topic=topic)
+    try:
+        return _remembered(control)
+    finally:
+        control.close()
 
 
 def _find_tail(stream: StreamConfig, consumer: RecordConsumer, remembered: ControlRecord | None, known_id: str) -> Tail | None:
@@ -222,6 +232,7 @@ def _claim(
             mine.shipped,
             mine.seen,
             mine.time_us,
+            division_of(stream),
         )
     )
     producer.flush_control()

@@ -22,6 +22,7 @@ from ..stream.topics import TopicWatch, ensure_topics
 from ..stream.wire import Kind, RecordHeader, pack_record
 from .assembler import Assembler, Rules
 from .connection import BinlogConnection
+from .division import division_of
 from .marks import Marks
 from .origin import Origin
 from .pulse import Pulse
@@ -104,6 +105,7 @@ class Source:
         self._waiting_since = 0.0
         self._sealed_at = 0.0
         self._told = (self._tail.resume, self._tail.shipped)
+        self._division = division_of(stream)
         self._beat_told_us = 0
         self._due = dict.fromkeys(("beat", "control", "acks", "position", "remember", "topic"), 0.0)
         self._newest: ControlRecord | None = None
@@ -299,6 +301,7 @@ class Source:
                     header.shipped,
                     header.seen,
                     self._assembler.records.newest_us,
+                    self._division,
                 )
 
     def _finish(self) -> None:

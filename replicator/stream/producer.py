@@ -44,6 +44,8 @@ class ControlRecord(msgspec.Struct, frozen=True):
     shipped: str = ""
     seen: int = 0
     time_us: int = 0
+    division: str | None = None
+    """Which tables of the pair are the stream's, see ``source.division``; None: an older source did not tell."""
 
 
 class Sent(NamedTuple):

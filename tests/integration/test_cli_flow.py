@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import pytest
+import yaml
 
 from dev.pair import Pair
 from tests.harness import Pairs, execute
@@ -143,4 +144,30 @@ def test_a_kafka_that_does_not_answer_is_told(pairs: Pairs) -> None:
         pair.wait_ready(site, 30)
         assert stream(pair, site)["restarts"] == 0 and stream(pair, site)["error"] is None
     run(pair, "wait", "--pair", pair.name, "--timeout", "60")
+    assert pair.differences() == []
+
+
+def test_tables_that_move_to_another_stream_stop_both(pairs: Pairs) -> None:
+    """The changes between the end of the one and the start of the other would be in neither; put back, all of them arrive."""
+    pair = pairs()
+    name = pair.schemas[0]
+    execute(pair.origin, f"CREATE TABLE {name}.a (id INT PRIMARY KEY)", f"CREATE TABLE {name}.b (id INT PRIMARY KEY)")
+    pair.start()
+    pair.settle()
+    whole = pair.config().read_text()
+    divided = yaml.safe_load(whole)
+    divided["pairs"][0]["streams"] = {"big": {"include": [f"{name}.b"]}}
+    pair.stop("east")
+    execute(pair.origin, f"INSERT INTO {name}.b VALUES (1)")
+    pair.config().write_text(yaml.safe_dump(divided))
+    pair.start("east", ready=False)
+    deadline = time.monotonic() + 30
+    while len(stopped := pair.stopped()) < 2:
+        assert time.monotonic() < deadline, pair.troubles()
+        time.sleep(0.05)
+    assert all("divide its tables otherwise" in one for one in stopped)
+    pair.stop("east")
+    pair.config().write_text(whole)
+    pair.start("east")
+    run(pair, "wait", "--pair", name, "--timeout", "60")
     assert pair.differences() == []
