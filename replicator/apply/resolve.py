@@ -245,6 +245,7 @@ class Resolver:
         if record is not None:
             entry = self.journal.entry(txn, change, shape, local.row, decision)
             if decision.action is Action.HALT:
+                self.count(record, shape.name)
                 raise ConflictHalt(
                     f"{record.conflict}: {record.reason}",
                     where=f"table {shape.name}, {shape.key_names}, GTID {txn.gtid}, sequence {txn.sequence}",

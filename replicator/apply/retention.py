@@ -1,12 +1,14 @@
 """Lets go of what has been kept for long enough: entries of the conflict log, and changes released from quarantine.
 
-Held changes are never deleted. Small deletes, now and then, on a connection of their own: a failure waits for the next time.
+Held changes are never deleted; how many there are is told. Small deletes, now and then, on a connection of their own: a failure
+waits for the next time.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import pymysql
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Retention"]
 
 _EVERY_S = 3600.0
+_TELL_S = 30.0
 _ROWS = 2000
 _ROUNDS = 50
 _DAY_US = 86_400_000_000
@@ -32,9 +35,13 @@ class Retention:
         self._stream = stream
         self._worker = worker
         self._due = 0.0
+        self._tell_at = 0.0
 
     def look(self) -> None:
-        """Delete what is too old, about once an hour."""
+        """Delete what is too old, about once an hour; tell how many changes are held, twice a minute."""
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + _TELL_S
+            self._tell_held()
         days = self._stream.policies.log_days
         if not days or time.monotonic() < self._due:
             return
@@ -47,9 +54,25 @@ class Retention:
         if deleted:
             self._worker.log.info("old entries of the conflict log deleted", entries=deleted, days=days)
 
+    def _tell_held(self) -> None:
+        """Counted in the table: operators take changes out of it too."""
+        held: float | None = None  # not known
+        sql = f"SELECT COUNT(*) FROM {meta.QUARANTINE} WHERE flow=%s AND stream=%s AND state='held'"
+        try:
+            with closing(self._connect(read_timeout_s=10)) as connection, connection.cursor() as cursor:
+                cursor.execute(sql, (self._stream.id.flow, self._stream.id.stream))
+                ((held,),) = cursor.fetchall()
+        except (pymysql.MySQLError, OSError) as error:
+            self._worker.log.warning("cannot count the changes in quarantine", error=type(error).__name__)
+        self._worker.reporter.gauge("quarantine_held", held)
+        self._worker.reporter.gauge("quarantine_limit", self._stream.policies.quarantine_max_rows)
+
+    def _connect(self, read_timeout_s: float) -> pymysql.Connection[Any]:
+        settings = {"connect_timeout": 10, "read_timeout": read_timeout_s, **self._stream.target.database.connect_args()}
+        return pymysql.connect(**settings, charset="utf8mb4", autocommit=True)
+
     def _delete(self, before_us: int) -> int:
-        settings = {"connect_timeout": 10, "read_timeout": 60, **self._stream.target.database.connect_args()}
-        connection = pymysql.connect(**settings, charset="utf8mb4", autocommit=True)
+        connection = self._connect(read_timeout_s=60)
         deleted = 0
         try:
             with connection.cursor() as cursor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,8 @@ def test_an_unconfigured_conflict_halts_with_everything_in_place(pairs: Pairs, f
     error = pair.wait_stopped("west", "applier")
     assert "update_differing" in error["what"]
     assert "resume" in error["remedy"]
+    counted = rf'replicator_conflicts_total{{.*pair="{pair.name}",policy="halt",.*type="update_differing"}} 1.0'
+    assert re.search(counted, pair.get("west", "/metrics")[1])
     assert pair.command("resume", "--pair", pair.name).returncode == 0
     pair.restart("west", ready=False)
     pair.wait_stopped("west", "applier")

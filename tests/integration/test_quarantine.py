@@ -68,6 +68,8 @@ def test_a_held_row_waits_in_order_and_others_go_on(pairs: Pairs, flavor: str) -
     pair.settle()
     assert rows(pair) == {1: "mine", 2: "b", 3: "z"}
     pair.restart("west")
+    gauges = {key: value for worker in pair.workers("west") for key, value in worker["gauges"].items()}
+    assert (gauges["quarantine_held"], gauges["quarantine_limit"]) == (len(held(pair)), 10_000) and held(pair)
     execute(pair.origin, f"UPDATE {pair.name}.t SET v='third' WHERE id=10", f"DELETE FROM {pair.name}.t WHERE id=2")
     pair.settle()
     assert rows(pair) == {1: "mine", 3: "z"}

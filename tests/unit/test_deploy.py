@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from replicator.cli.config import schema_document
 from replicator.cli.main import main
@@ -99,6 +100,7 @@ def metric_names() -> set[str]:
     stream = StreamId("shop", "east", "west")
     stages = {name: StageStatus(1, "u:1", 1, 1) for name in STAGES}
     status = WorkerStatus("applier", "shop", "east", "west", "main", 1, "streaming", 1)
+    status = replace(status, gauges={"quarantine_held": 1.0, "quarantine_limit": 2.0})
     counters = {"transactions_applied": 1.0, "rows_applied": 1.0, "conflicts|type=x,policy=y,table=z": 1.0}
     view = WorkerView(stream, "applier", True, 0, status, stages, counters, None, "", State.STREAMING)
     text = exposition(SiteView("west", [view]), 1).decode()
