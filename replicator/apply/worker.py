@@ -410,9 +410,8 @@ class Applier:
         return True
 
     def _report_start(self) -> None:
+        """What the checkpoint says, also to the origin: a target that was restored has less than was acknowledged before."""
         checkpoint = self._checkpoint
-        self._reporter.epoch = checkpoint.epoch
-        self._reporter.position = checkpoint.position
         if checkpoint.stream_id:
-            self._reporter.stage("applied", checkpoint.sequence, checkpoint.gtid, checkpoint.commit_time_us)
+            self._applied(checkpoint, checkpoint.commit_time_us)
         self._worker.log.info("checkpoint loaded", sequence=checkpoint.sequence, gtid=checkpoint.gtid)

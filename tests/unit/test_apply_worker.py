@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
+import structlog
+
 from replicator.apply.batch import Planner
+from replicator.apply.checkpoint import Checkpoint
 from replicator.apply.worker import Applier
 from replicator.apply.writer import Batch
-from replicator.context import Reporter
+from replicator.context import PausePoints, Reporter, Worker
 from replicator.model import Role
+from replicator.stream.acks import Ack
 from replicator.stream.reader import Txn
 from tests.property.streams import streams_of
 
@@ -29,3 +34,27 @@ def test_what_waits_for_the_target_was_fetched() -> None:
     applier._fetched, applier._batch = txn, Batch(txns=[txn], planner=Planner())
     applier._flush()
     assert waiting == [7]
+
+
+def test_what_the_checkpoint_says_is_acknowledged_at_the_start() -> None:
+    """A target that was restored has less than it acknowledged before, and may not come to anything new: a gap stops it."""
+    stream = streams_of({"default": "apply_origin"}, ("east", "west"), "one_way")["east", "west"]
+    told: list[Ack] = []
+
+    class Acks:
+        def publish(self, ack: Ack) -> None:
+            told.append(ack)
+
+    def start(checkpoint: Checkpoint) -> None:
+        applier: Any = Applier.__new__(Applier)
+        applier._worker = Worker(Reporter(Role.APPLIER, stream.id), threading.Event(), PausePoints({}), structlog.get_logger())
+        applier._reporter, applier._acks, applier._local = applier._worker.reporter, Acks(), None
+        applier._checkpoint = checkpoint
+        applier._report_start()
+
+    start(Checkpoint())
+    assert told == []
+    start(Checkpoint(stream_id="s", epoch=3, sequence=7, gtid="g:7", position="g:1-7", commit_time_us=9))
+    assert [(ack.stream_id, ack.epoch, ack.sequence, ack.position, ack.origin_time_us) for ack in told] == [
+        ("s", 3, 7, "g:1-7", 9)
+    ]
