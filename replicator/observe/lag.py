@@ -53,6 +53,8 @@ class SiteView:
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """By pair: the lag in seconds that warns, and the one that is critical."""
     note: str = ""
+    roles: str = "source or applier"
+    """What the supervisor was told to run."""
 
     @property
     def live(self) -> bool:
@@ -76,7 +78,10 @@ def lag_seconds(origin_time_us: int, now_us: int) -> float | str:
 
 
 def reasons(view: SiteView, now_us: int) -> list[str]:
-    """Why the site is not ready: one sentence per worker that does not stream. Empty when all of them do."""
+    """Why the site is not ready: one sentence per worker that does not stream, or that there is none. Empty when all stream."""
+    if not view.workers:
+        what = f"no stream of this configuration has its {view.roles} at the site {view.site}"
+        return [f"{what}: correct --site, --role or the pairs (SIGHUP reads the file again)"]
     found = []
     for worker in view.workers:
         name = f"{worker.role} of {worker.stream}"

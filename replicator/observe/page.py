@@ -34,7 +34,7 @@ def page(document: dict[str, Any]) -> str:
     if document["note"]:
         parts.append(f'<p class="error">{_text(document["note"])}</p>')
     if not document["flows"]:
-        parts.append("<p>No flow begins or ends at this site.</p>")
+        parts.append("<p>No flow runs here.</p>")
     for flow in document["flows"]:
         parts += _flow(flow)
     parts.append("</body></html>")

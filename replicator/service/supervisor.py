@@ -85,7 +85,19 @@ class Supervisor:
         limits = {pair.name: pair.lag_limits for pair in self.config.pairs}
         seconds = {name: (limit.warn_seconds, limit.critical_seconds) for name, limit in limits.items()}
         loop_age_s = time.monotonic() - self._turned_at
-        return SiteView(self.site, self.views(), loop_age_s=loop_age_s, limits=seconds, note=self._reload_note)
+        return SiteView(
+            self.site, self.views(), loop_age_s=loop_age_s, limits=seconds, note=self._reload_note, roles=self._roles
+        )
+
+    @property
+    def _roles(self) -> str:
+        return self._role.value if self._role else " or ".join(Role)
+
+    def _warn_if_idle(self) -> None:
+        """Not refused: pairs may come to the file later, and a site may be made ready before."""
+        if not self._children:
+            remedy = "correct --site, --role or the pairs, then SIGHUP or restart the daemon"
+            self._log.warning("no stream of this configuration runs here", role=self._roles, remedy=remedy)
 
     def run(self) -> int:
         """Work until told to stop; returns the exit code. Raises ReplicatorError where the HTTP address is taken."""
@@ -98,6 +110,7 @@ class Supervisor:
         wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
         self._selector.register(reading, selectors.EVENT_READ, None)
         self._log.info("started", pid=os.getpid(), listen=self._listen, workers=len(self._children))
+        self._warn_if_idle()
         try:
             http.start()
             self._loop(reading)
@@ -225,6 +238,7 @@ class Supervisor:
             self._log.warning("not reloaded", what="http.listen", remedy="restart the daemon to change it")
         self.config, self._text, self._children = config, text, kept
         self._log.info("reloaded", **done)
+        self._warn_if_idle()
 
     def _notify(self) -> None:
         children = list(self._children.values())

@@ -286,6 +286,22 @@ def test_sighup_starts_restarts_and_stops_what_changed(daemon: Daemon) -> None:
     assert "RELOADING=1" in told and any(line.startswith("MONOTONIC_USEC=") for line in told)
 
 
+def test_a_daemon_without_a_stream_says_so_until_it_has_one(daemon: Daemon) -> None:
+    """It may be the wrong site, or a site that is made ready before its pairs."""
+    daemon.write("one")
+    whole = daemon.config.read_text()
+    elsewhere = whole.replace("target: west", "target: south")
+    daemon.config.write_text(elsewhere.replace("sites:\n", "sites:\n  south: {database: {}}\n"))
+    daemon.start()
+    until(lambda: daemon.get("/readyz")[0] == 503)
+    assert "no stream of this configuration" in daemon.get("/readyz")[1]
+    assert any("no stream of this configuration" in line["event"] and line["level"] == "warning" for line in daemon.log())
+    daemon.config.write_text(whole)
+    daemon.signal(signal.SIGHUP)
+    daemon.streaming()
+    until(lambda: daemon.get("/readyz")[0] == 200)
+
+
 def test_a_wrong_file_is_not_adopted(daemon: Daemon) -> None:
     """SIGHUP with a broken file changes nothing, also not for a worker that starts again later."""
     daemon.start()

@@ -178,8 +178,9 @@ def test_the_page_escapes_everything() -> None:
     assert "<script" not in shown and "<i>" not in shown and shown.count("&lt;script&gt;") >= 6
 
 
-def test_a_site_without_flows_is_ready() -> None:
-    """There is nothing that could be late."""
-    document = lag_document(SiteView("west", []), T)
-    assert document["ready"] and document["flows"] == [] and "No flow" in page(document)
+def test_a_site_where_nothing_runs_is_not_ready() -> None:
+    """A daemon that was given the wrong site or role would do nothing, and say that all is well."""
+    document = lag_document(SiteView("west", [], roles="source"), T)
+    assert "has its source at the site west" in document["reasons"][0]
+    assert not document["ready"] and document["flows"] == [] and "No flow" in page(document)
     assert Config.model_fields["http"].default.listen.startswith("127.0.0.1")
