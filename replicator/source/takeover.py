@@ -78,6 +78,8 @@ class _Scan:
             if header.epoch > tail.epoch:
                 tail = replace(tail, epoch=header.epoch, source_id=header.source_id)
         elif header.epoch == tail.epoch and header.source_id == tail.source_id and header.kind != Kind.CHUNK:
+            if header.first_sequence > tail.sequence + 1:
+                raise _lost(where, f"sequence {header.first_sequence} comes behind {tail.sequence}")
             tail = replace(
                 tail,
                 sequence=max(tail.sequence, header.last_sequence),

@@ -25,7 +25,10 @@ __all__ = ["ControlRecord", "RecordProducer", "Sent"]
 _BATCH_BYTES = 1 << 20
 _REQUEST_BYTES = 32 << 20
 _IN_FLIGHT_BYTES_MAX = 24 << 20
-_DELIVERY_TIMEOUT_MS = 120_000
+_PATIENCE_S = 120.0
+"""So long without an acknowledgement the records wait before the source starts over."""
+_NEVER_MS = 7 * 24 * 3600 * 1000
+"""kafka-python gives up batches one by one, and goes on with those behind: a gap. So it never gives one up, the source does."""
 _BLOCK_MS = 2000
 
 
@@ -54,6 +57,8 @@ class Sent(NamedTuple):
     token: Any
     size: int
     future: Any
+    since: float
+    """When it was sent, by ``time.monotonic``."""
 
 
 class RecordProducer:
@@ -65,6 +70,7 @@ class RecordProducer:
         self._where = f"topic {self._topic}, {kafka_place(stream.kafka)}"
         self._sent: deque[Sent] = deque()
         self._in_flight = 0
+        self._heard_at = 0.0
         self._offset = -1
         self._look: Callable[[int, int], None] | None = None
         self._control: Any = None
@@ -73,7 +79,7 @@ class RecordProducer:
             batch_size=_BATCH_BYTES,
             linger_ms=0,
             max_request_size=_REQUEST_BYTES,
-            delivery_timeout_ms=_DELIVERY_TIMEOUT_MS,
+            delivery_timeout_ms=_NEVER_MS,
             max_in_flight_requests_per_connection=5,
             max_block_ms=_BLOCK_MS,
         )
@@ -86,15 +92,17 @@ class RecordProducer:
     def send(self, value: bytes, token: Any = None, *, waiting: Callable[[], None] | None = None) -> None:
         """Send one record; ``token`` comes back from ``acknowledged``. Waits while too much is on its way.
 
-        ``waiting`` is called now and then meanwhile. Raises KafkaFailure, FencedError.
+        ``waiting`` is called now and then meanwhile. Raises KafkaFailure; what is wrong with an earlier record is also told by
+        ``acknowledged``.
         """
-        while self._in_flight > _IN_FLIGHT_BYTES_MAX:
+        while self._in_flight > _IN_FLIGHT_BYTES_MAX and not self._sent[0].future.is_done:
             self._settle(self._sent[0].future, 1.0)
+            self._check_patience()
             if waiting is not None:
                 waiting()
-            if self._sent and self._sent[0].future.is_done:
-                break
-        deadline = time.monotonic() + _DELIVERY_TIMEOUT_MS / 1000
+        if self._sent and self._sent[0].future.failed():
+            self._check(self._sent[0].future)
+        deadline = time.monotonic() + _PATIENCE_S
         while True:
             try:
                 future = self._producer.send(self._topic, value=value, partition=0)
@@ -106,7 +114,8 @@ class RecordProducer:
                     waiting()
             except KafkaError as error:
                 raise kafka_failure(error, "cannot send a record", self._where) from error
-        self._sent.append(Sent(token, len(value), future))
+        future.add_errback(self._stop_sending)
+        self._sent.append(Sent(token, len(value), future, time.monotonic()))
         self._in_flight += len(value)
 
     def acknowledged(self) -> list[tuple[Any, int]]:
@@ -116,6 +125,8 @@ class RecordProducer:
             sent = self._sent.popleft()
             self._in_flight -= sent.size
             done.append((sent.token, self._check(sent.future)))
+            self._heard_at = time.monotonic()
+        self._check_patience()
         return done
 
     def drain(self, timeout_s: float) -> list[tuple[Any, int]]:
@@ -161,6 +172,18 @@ class RecordProducer:
             self._producer.close(timeout=timeout_s)
         except KafkaError:
             pass  # what was on its way is not acknowledged, as said
+
+    def _stop_sending(self, _: BaseException) -> None:
+        """Called by kafka-python's own thread before it sends more: no later record may follow one that did not arrive."""
+        self._producer._sender.force_close()
+
+    def _check_patience(self) -> None:
+        if self._sent and time.monotonic() - max(self._sent[0].since, self._heard_at) > _PATIENCE_S:
+            raise KafkaFailure(
+                f"{len(self._sent)} records were not acknowledged within {_PATIENCE_S:g} s",
+                where=self._where,
+                remedy="check that the brokers run and can be reached, and that min.insync.replicas of the topic are in sync",
+            )
 
     def _settle(self, future: Any, timeout_s: float) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -164,3 +165,27 @@ def test_the_newest_acknowledgement_counts(make: Any) -> None:
     assert ack is not None and ack.sequence == 200
     for each in (reader, late, publisher):
         each.close()
+
+
+def test_no_record_follows_one_that_kafka_refused(make: Any, admin: KafkaAdminClient) -> None:
+    """The broker takes no large records any more: those behind the refused one, which it would take, must not arrive either."""
+    stream = make()
+    small = {stream.id.topic: {"num_partitions": 1, "configs": {"max.message.bytes": "1000"}}}
+    admin.create_topics(small, wait_for_metadata=True)
+    producer = RecordProducer(stream)
+    producer.send(b"first")
+    producer.drain(10)
+    producer.send(bytes(900_000))
+    deadline = time.monotonic() + 30
+
+    def send_on() -> None:
+        while time.monotonic() < deadline:
+            producer.send(b"small")
+
+    with pytest.raises(KafkaFailure):
+        send_on()
+    producer.close()
+    consumer = RecordConsumer(stream)
+    consumer.assign(None)
+    assert consumer.end_offset() == 1
+    consumer.close()
