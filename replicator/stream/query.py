@@ -20,6 +20,9 @@ _POST_HEADER = struct.Struct("<IIBHH")  # thread id, execution time, schema leng
 _ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 1 << 2, 1 << 20
 
 
+_TWO_PHASES = 2 | 4 | 8  # start, commit, rollback of an ALTER; see MariaDB's Gtid_log_event
+
+
 @dataclass(slots=True)
 class Query:
     """One statement. Settings are None where the event does not carry them: then they did not matter there.
@@ -43,6 +46,8 @@ class Query:
     charset_database: int | None = None
     microseconds: int | None = None
     default_collation_for_utf8mb4: int | None = None
+    character_set_collations: tuple[tuple[int, int], ...] = ()
+    """MariaDB: character sets with another default collation, as ids."""
     explicit_defaults_for_timestamp: bool | None = None
     sql_require_primary_key: bool | None = None
     default_table_encryption: bool | None = None
@@ -150,9 +155,19 @@ class _Variables:
         elif code == 129:
             self._number(8)
         elif code == 130:
-            self._number(2)
+            self._alter_in_two_phases(self._number(2))
+        elif code == 131:
+            self._query.character_set_collations = tuple([(self._number(2), self._number(2)) for _ in range(self._number(1))])
         else:
             self._unknown(code)
+
+    def _alter_in_two_phases(self, flags: int) -> None:
+        if flags & _TWO_PHASES:
+            raise DecodeError(
+                "an ALTER TABLE was logged in two phases, and may be rolled back yet",
+                remedy="SET GLOBAL binlog_alter_two_phase=OFF at the origin, and start the stream anew behind this statement "
+                "(docs/WHAT-IF.md)",
+            )
 
     def _unknown(self, code: int) -> None:
         raise DecodeError(f"a QUERY event carries an unknown status variable {code}", remedy="upgrade replicator")
