@@ -61,7 +61,7 @@ class Journal:
         before, after = shape.values(change.before_texts), shape.values(change.after_texts)
         values = self._values(txn, change.kind, before, after, shape, current, decision)
         literals = ",".join([sql_text(v) for v in values.values()])
-        if decision.record.decision is not Action.HALT:
+        if decision.record.decision is not Action.HALT or decision.record.observed:
             return f"{_INSERT} VALUES ({literals})".encode()
         # A halt is met again at every try until somebody mends it. Few rows are of one table and key, so looking is cheap.
         names = ("table_name", "row_key", "flow", "stream", "sequence", "decision")

@@ -103,6 +103,8 @@ class Quarantine:
     ) -> None:
         """Keep a change. Raises ApplyError where the quarantine is full."""
         if self._count >= self._max_rows:
+            self._count = self._ask_count(session)  # operators may have decided about some
+        if self._count >= self._max_rows:
             raise ApplyError(
                 f"the quarantine holds {self._count} changes, its limit (conflicts.quarantine.max_rows)",
                 where=f"flow {self._flow}, GTID {txn.gtid}",
@@ -135,6 +137,12 @@ class Quarantine:
         with self._lock:
             _spelled(self._keys, names)
             self._count += 1
+
+    def _ask_count(self, session: Session) -> int:
+        where = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)} AND state='held'"
+        (outcome,) = session.run(f"SELECT COUNT(*) FROM {meta.QUARANTINE} WHERE {where}".encode())
+        (packet,) = outcome.rows or []
+        return int(text_row(packet)[0] or 0)
 
 
 def alike(key: str) -> str:

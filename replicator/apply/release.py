@@ -155,7 +155,7 @@ class QuarantineDesk:
         data = self._data(first)
         table_map = self._plan(data, first).map
         back, policies = self._stream.reverse, self._stream.policies
-        if back is None or not policies.needs_provenance((table_map.schema, table_map.table)):
+        if back is None or self._stream.unheard or not policies.needs_provenance((table_map.schema, table_map.table)):
             return
         clocks = Clocks(self._stream, Reporter(Role.APPLIER, self._stream.id))
         try:
@@ -186,18 +186,23 @@ class QuarantineDesk:
 
         ``keys`` are those that the row is known to have had, as ``alike`` writes them; what is found is added.
         """
+        held = self._read(f"state='held' AND table_name={sql_text(first.table)}", lock=True)
         queue = []
-        for one in self._read(f"state='held' AND table_name={sql_text(first.table)}", lock=True):
-            if keys.isdisjoint(_keys(one)):
-                continue
-            if one.id >= first.id:
-                queue.append(one)
-                keys |= _keys(one)
-            elif write:
-                raise UsageError(
-                    f"change {one.id} of the same row was held before change {first.id}",
-                    remedy=f"retry or discard {one.id} first: what is behind it follows",
-                )
+        if write:  # all that are of one row in any way go in their order: a later one may join two rows
+            while found := [one for one in held if one not in queue and not keys.isdisjoint(_keys(one))]:
+                queue += found
+                keys |= {key for one in found for key in _keys(one)}
+            queue.sort(key=lambda one: one.id)
+        else:
+            for one in held:
+                if one.id >= first.id and not keys.isdisjoint(_keys(one)):
+                    queue.append(one)
+                    keys |= _keys(one)
+        if queue and queue[0].id < first.id:
+            raise UsageError(
+                f"change {queue[0].id} of the same row was held before change {first.id}",
+                remedy=f"retry or discard {queue[0].id} first: what is behind it follows",
+            )
         if not queue or queue[0].id != first.id:
             raise UsageError(f"somebody else decided about change {first.id}", remedy="see `replicator quarantine list`")
         return queue

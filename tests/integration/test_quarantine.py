@@ -147,8 +147,15 @@ def test_a_full_quarantine_stops_the_flow_and_loses_nothing(pairs: Pairs, flavor
     assert decide(pair, "retry", held(pair)[0]["id"]).returncode == 0
     resume(pair)
     pair.settle()
-    assert [h["key"] for h in held(pair)] == ["[2]"]
+    (second,) = held(pair)
+    assert second["key"] == "[2]"
     assert rows(pair)[1] == "x"
+    # Room that is made while the flow runs is room.
+    assert decide(pair, "discard", second["id"]).returncode == 0
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='mine' WHERE id=3")
+    execute(pair.origin, f"UPDATE {pair.name}.t SET v='z' WHERE id=3")
+    pair.settle()
+    assert [h["key"] for h in held(pair)] == ["[3]"]
 
 
 def test_a_change_too_large_to_be_held_stops_the_flow_and_loses_nothing(pairs: Pairs, flavor: str) -> None:

@@ -175,3 +175,21 @@ def test_a_partition_with_held_changes_is_not_taken_away(pairs: Pairs, flavor: s
         assert pair.command("resume", "--pair", pair.name).returncode == 0
         pair.settle()
         assert pair.differences() == [], action
+
+
+def test_a_release_does_not_overtake_what_a_later_change_ties_it_to(pairs: Pairs) -> None:
+    """Two rows wait, each with its changes, and the last one moves the one row to the other's key: the oldest goes first."""
+    pair = start(pairs, "mysql", HOLD)
+    name = pair.name
+    execute(pair.target, f"UPDATE {name}.t SET v='mine' WHERE id<3")
+    for change in ("UPDATE {} SET v='x' WHERE id=2", "DELETE FROM {} WHERE id=2", "UPDATE {} SET v='y' WHERE id=1"):
+        execute(pair.origin, change.format(f"{name}.t"))
+    execute(pair.origin, f"UPDATE {name}.t SET id=2 WHERE id=1")
+    pair.settle()
+    first, _, third, _ = held(pair)
+    refused = decide(pair, "retry", third["id"])
+    assert refused.returncode == 2 and f"retry or discard {first['id']} first" in refused.stderr
+    assert len(held(pair)) == 4
+    execute(pair.target, f"UPDATE {name}.t SET v='b' WHERE id=2", f"UPDATE {name}.t SET v='a' WHERE id=1")
+    assert decide(pair, "retry", first["id"]).returncode == 0
+    assert held(pair) == [] and pair.differences() == []
