@@ -101,6 +101,7 @@ class DdlApplier:
             return
         text = self._as_here(statement, session)
         here = classify_with(text, statement.syntax, self._plans.target_schema(query.schema))
+        session = self._in_schema(session, here.default_schema)
         doubt = self._doubt(session, txn, index)
         if doubt == "done":
             return
@@ -199,6 +200,15 @@ class DdlApplier:
         if self._session is None or not self._session.alive():
             self._session = DdlSession(self._stream.target)
         return self._session
+
+    def _in_schema(self, session: DdlSession, schema: str) -> DdlSession:
+        """The session, with that default schema or none: never one of an earlier statement, where names would mean its tables."""
+        if session.use(schema):
+            return session
+        session.close()
+        fresh = self._session = DdlSession(self._stream.target)
+        fresh.use(schema)
+        return fresh
 
     # --- the intent row ---
 

@@ -21,7 +21,9 @@ __all__ = ["DdlSession", "mode_names"]
 _FOREIGN_KEYS_OFF = 1 << 26
 _UNIQUE_CHECKS_OFF = 1 << 27
 _MARIADB_EXPLICIT_TIMESTAMPS = 1 << 24
-_UNKNOWN_DATABASE = 1049
+_NO_SUCH_DATABASE = frozenset({1044, 1049})
+"""What USE meets where the target has no such database, or the user may not know that it has."""
+_NO_DATABASE_SELECTED = 1046
 _CONNECTION_ERRORS = frozenset({1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1205, 1213, 1836, 1927, 2006, 2013, 2014})
 
 _MODES = {
@@ -63,6 +65,7 @@ class DdlSession:
 
     def __init__(self, site: Site) -> None:
         self._where = f"site {site.name}"
+        self._schema = ""
         try:
             connection: Any = pymysql.connect(
                 **{"connect_timeout": 10, **site.database.connect_args()},
@@ -98,6 +101,20 @@ class DdlSession:
             cursor.execute(query, values or None)
             return list(cursor.fetchall())
 
+    def use(self, schema: str) -> bool:
+        """Make ``schema`` the default one, or none where the target has no such: the server then refuses what needs one.
+
+        False where another is the default already: a connection cannot give one up, so a new one is needed.
+        """
+        if schema:  # also where it is the one already: DROP DATABASE takes it from the session
+            try:
+                self._query(b"USE " + quote_name(schema).encode())
+                self._schema = schema
+            except pymysql.MySQLError as error:
+                if not error.args or error.args[0] not in _NO_SUCH_DATABASE:
+                    raise DatabaseError(f"cannot use database {schema}: {error.args[-1]}", where=self._where) from error
+        return self._schema in ("", schema)
+
     def execute(self, statement: Statement, query: Query, *, accept: frozenset[int], where: str) -> None:
         """Run the origin's statement in its settings. Errors in ``accept``, and the one it had there too, mean success.
 
@@ -105,7 +122,7 @@ class DdlSession:
         """
         try:
             self._timestamp_defaults(statement, query, where)
-            self._take_on(statement, query)
+            self._take_on(query)
             self._query(statement.text)
         except pymysql.MySQLError as error:
             errno = int(error.args[0]) if error.args and isinstance(error.args[0], int) else 0
@@ -113,6 +130,14 @@ class DdlSession:
                 return
             if errno in _CONNECTION_ERRORS or not errno or isinstance(error, pymysql.err.InterfaceError):
                 raise DatabaseError(f"a {statement.kind} was interrupted: {error.args[-1]}", where=where) from error
+            if errno == _NO_DATABASE_SELECTED and statement.default_schema:
+                schema = statement.default_schema
+                raise DdlError(
+                    f"a {statement.kind} means database {schema}, which the target has not",
+                    where=where,
+                    remedy=f"create database {schema} at the target (and grant its rights to replicator's user), "
+                    "then `replicator resume`; or leave the statement out with `replicator skip`",
+                ) from error
             raise DdlError(
                 f"the target refuses a {statement.kind}: {error.args[-1]} (error {errno})",
                 where=where,
@@ -125,13 +150,7 @@ class DdlSession:
         """Close at once; safe to call twice."""
         self._connection._force_close()
 
-    def _take_on(self, statement: Statement, query: Query) -> None:
-        if statement.default_schema:
-            try:
-                self._query(b"USE " + quote_name(statement.default_schema).encode())
-            except pymysql.MySQLError as error:
-                if not error.args or error.args[0] != _UNKNOWN_DATABASE:
-                    raise  # a statement that qualifies all names needs no default
+    def _take_on(self, query: Query) -> None:
         flags = query.flags2 or 0
         settings = {
             "timestamp": self._timestamp(query),

@@ -45,6 +45,29 @@ def test_the_position_stands_behind_a_statement_at_once(pairs: Pairs, flavor: st
         assert execute(pair.target, checkpoint)[0][0] == number + 1
 
 
+def test_a_default_schema_that_the_target_lacks_is_not_the_one_before(pairs: Pairs, flavor: str) -> None:
+    """Names without a schema would mean tables of the last statement's: such a statement stops, others run without a default."""
+    pair = pairs(
+        flavor, flavor, name=f"default_{flavor}", schemas=["default_a", "default_b"], options={"tables": {"include": INCLUDED}}
+    )
+    pair.start()
+    execute(pair.origin, "CREATE TABLE default_a.t (id INT PRIMARY KEY)", "INSERT INTO default_a.t VALUES (1)")
+    execute(pair.origin, "CREATE TABLE default_b.t (id INT PRIMARY KEY)", "USE default_a", "CREATE TABLE x (id INT PRIMARY KEY)")
+    pair.settle()
+    execute(pair.target, "DROP DATABASE default_b")
+    execute(pair.origin, "USE default_b", "ALTER TABLE default_a.x ADD c INT", "DROP TABLE IF EXISTS t")
+    error = pair.wait_stopped("west", "applier")
+    assert "database default_b" in error["what"] and "create database default_b" in error["remedy"]
+    assert execute(pair.target, "SELECT id FROM default_a.t") == [(1,)]
+    execute(pair.target, "CREATE DATABASE default_b", "CREATE TABLE default_b.t (id INT PRIMARY KEY)")
+    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    pair.settle()
+    assert pair.differences() == []
+    assert execute(pair.target, "SHOW TABLES FROM default_b LIKE 't'") == []
+
+
+INCLUDED = ["default_a.*", "default_b.*"]
+
 HOSTILE = {
     "autocommit": "0",
     "completion_type": "'RELEASE'",
