@@ -249,7 +249,7 @@ def _check_statements(plan: TablePlan, entries: list[Any], limits: StatementLimi
             expected = frozenset([pack_text_row(plan.compared(e[2])) for e in part])
             where = plan.where_keys([plan.key(e[0]) for e in part])
             yield Statement(plan.select_head + where + b" FOR UPDATE", Expect(rows=expected))
-    elif plan.uniques or plan.target.opaque_unique:
+    elif plan.uniques or plan.opaque:
         yield from _presence_statements(plan, [e for e in entries if e[1] is not None], limits)
 
 
@@ -291,7 +291,7 @@ def _update_statements(
     """Upserts of whole after images. Two affected rows for each: it was there, and changed; or ``checked`` before."""
     if not plan.update_tail:
         return
-    checked = checked or plan.full or bool(plan.uniques) or plan.target.opaque_unique
+    checked = checked or plan.full or bool(plan.uniques) or plan.opaque
     for part, rows in _row_parts(plan, [e[1] for e in entries], limits):
         expect = ANYTHING if checked else Expect(affected=2 * len(rows))
         yield Statement(plan.insert_head + part + plan.update_tail, expect, len(rows))

@@ -49,7 +49,7 @@ class Footprint:
         keys = self.keys.setdefault(table, set())
         if keys is None:
             return
-        if plan.target.opaque_unique or not plan.identity:
+        if plan.opaque or not plan.identity:
             self.keys[table] = None
             return
         for number, ordinals in enumerate((plan.identity, *plan.uniques)):

@@ -36,8 +36,7 @@ class KnownRows:
     def __init__(self, plan: TablePlan) -> None:
         self.plan = plan
         self.shape = shape_of(plan)
-        target = plan.target
-        if not plan.identity or target.opaque_unique or plan.cascading or plan.lenient:
+        if not plan.identity or plan.opaque or plan.cascading or plan.lenient:
             raise NotPlain
         self._keys = (plan.identity, *plan.uniques)
         if not all(plan.folds_plainly(ordinals) for ordinals in self._keys):

@@ -117,8 +117,9 @@ class TableNet:
 def split(net: TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any], list[Any]]:
     """Net rows as (deleted, moved in a unique key, updated in place, as they were before, after images of inserted)."""
     plan = net.plan
-    gone, moved, changed, same, fresh = [], [], [], [], []
-    may_move = bool(plan.uniques) or plan.target.opaque_unique
+    gone, moved, changed, fresh = [], [], [], []
+    same: list[Any] = []
+    may_move = bool(plan.uniques) or plan.opaque
     for key, entry in net.rows.items():
         before, after, _ = entry
         if after is None:
@@ -130,7 +131,7 @@ def split(net: TableNet) -> tuple[list[Any], list[Any], list[Any], list[Any], li
         elif plan.full or before != after:
             changed.append(entry)
         elif key in net.again:
-            same.append(entry)
+            (moved if plan.opaque else same).append(entry)
     return gone, moved, changed, same, fresh
 
 

@@ -83,6 +83,10 @@ class TablePlan:
     """Columns of the origin that the target has not, and that a policy leaves out."""
     upsert: bool
     """Whether ``ON DUPLICATE KEY UPDATE`` can be used: every column without a default is written."""
+    opaque: bool
+    """Whether ``identity`` and ``uniques`` do not tell which row a new one collides with, so which one an upsert would hit: the
+    target has a unique key over a prefix, an expression or a column that the origin lacks, or several and no primary key (the
+    server then looks first at the one that it clusters by)."""
 
     def where_keys(self, keys: Sequence[Any]) -> bytes:
         """``key IN (…)`` for the keys that ``key`` gave."""
@@ -125,7 +129,7 @@ class TablePlan:
 
     def moves(self, before: Image, after: Image) -> bool:
         """Whether an update gives its row another place in any unique key; both are literal images."""
-        if self.target.opaque_unique:
+        if self.opaque:
             return True
         return any(before[i] != after[i] for unique in self.uniques for i in unique)
 
@@ -195,6 +199,7 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool, skip
     if any(columns[i].type in _INEXACT_KEY_TYPES or i not in written for i in identity):  # a generated one is not written
         identity = ()
     uniques = [_ordinals(key, ordinals) for key in (target.primary_key, *target.unique_keys) if key]
+    several = not target.primary_key and len(target.unique_keys) > 1
     unwritten = {c.name.lower() for c in target.columns if not c.generated} - {columns[i].name.lower() for i in written}
     upsert = all(c.has_default for c in target.columns if c.name.lower() in unwritten)
     names = [quote(columns[i].name) for i in written]
@@ -231,6 +236,7 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool, skip
         extra=bool(unwritten),
         lacking=tuple(lacking),
         upsert=upsert,
+        opaque=target.opaque_unique or several or () in uniques,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from replicator.apply.batch import Change, kind_of
 from replicator.apply.plan import TablePlan, make_plan
 from replicator.apply.target import ForeignKey, TargetColumn, TargetTable
@@ -11,8 +13,20 @@ __all__ = ["change", "plan"]
 _LONG, _VARCHAR = 3, 15
 
 
-def plan(*, text_key: bool = False, children: tuple[ForeignKey, ...] = (), collation: str = "utf8mb4_general_ci") -> TablePlan:
-    """Of a table ``t (k, u, v)`` with the primary key ``k`` and the unique key ``u``."""
+def plan(
+    *,
+    text_key: bool = False,
+    children: tuple[ForeignKey, ...] = (),
+    collation: str = "utf8mb4_general_ci",
+    primary: tuple[str, ...] = ("k",),
+    uniques: Sequence[tuple[str, ...]] = (("u",),),
+    generated: Sequence[str] = (),
+    full: bool = True,
+) -> TablePlan:
+    """Of a table ``t (k, u, v)`` with the primary key ``k`` and the unique key ``u``.
+
+    ``generated`` names columns that the target generates; one called ``g`` only the target has.
+    """
     kinds = (_VARCHAR if text_key else _LONG, _LONG, _LONG)
     types = bytes(kinds)
     meta = b"".join([b"\x78\x00" for kind in kinds if kind == _VARCHAR])
@@ -22,11 +36,12 @@ def plan(*, text_key: bool = False, children: tuple[ForeignKey, ...] = (), colla
     kind, charset = ("varchar(30)", "utf8mb4") if text_key else ("int", "")
     columns = (
         TargetColumn("k", kind, False, False, False, charset and collation, charset),
-        TargetColumn("u", "int", False, True, True, "", ""),
-        TargetColumn("v", "int", False, True, True, "", ""),
+        *[TargetColumn(name, "int", name in generated, True, True, "", "") for name in ("u", "v")],
+        *[TargetColumn("g", "int", True, True, True, "", "")] * ("g" in generated),
     )
-    target = TargetTable("d", "t", columns, ("k",), (("u",),), False, (), (), children)
-    return make_plan(body, "mysql", target, full=True)
+    not_null = () if primary else ("k",)
+    target = TargetTable("d", "t", columns, primary, tuple(uniques), False, not_null, (), children)
+    return make_plan(body, "mysql", target, full=full)
 
 
 def change(of: TablePlan, before: tuple[bytes | None, ...] | None, after: tuple[bytes | None, ...] | None) -> Change:
