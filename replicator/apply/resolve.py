@@ -221,6 +221,10 @@ class Resolver:
         memory = self.memory_of(plan)
         if memory is None or image is None:
             return LocalRow(row)
+        if not set(ordinals) <= set(plan.written):  # a generated key: nothing is remembered at it, but of the row that has it
+            if row is None:
+                return LocalRow(row)
+            ordinals, image = plan.identity, row
         return memory.row(row, shape, shape.register(ordinals, image), seen)
 
     def _select(self, session: Session, plan: TablePlan, where: bytes, shape: Shape) -> list[Row]:

@@ -12,6 +12,7 @@ from conflict.stamps import Register
 from conflict.types import Provenance
 from replicator.apply import local
 from replicator.apply.local import LocalChanges, OpenMemory
+from replicator.apply.resolve import Resolver
 from replicator.apply.shape import Shape, shape_of
 from replicator.errors import ApplyError
 from replicator.stream.reader import Txn
@@ -110,3 +111,16 @@ def test_two_spellings_of_a_key_are_one() -> None:
     memory = OpenMemory(known)
     assert memory.row((b"Ann", 1, 1), shape, shape.register((0,), (b"ann ", None, None)), 0).unseen is True
     assert memory.row(None, shape, shape.register((0,), (b"Anna", None, None)), 0).unseen is False
+
+
+def test_a_generated_key_is_remembered_by_the_row_that_has_it() -> None:
+    """The origin's image cannot tell its value here, so nothing is remembered at it."""
+    made = plan(generated=["u"])
+    shape, known = shape_of(made), Remembered()
+    known.changed(shape, shape.register((0,), (8, 1)), 5)
+    resolver = Resolver(*[SimpleNamespace()] * 4, OpenMemory(known))  # type: ignore[arg-type]
+    resolver.memory_of = lambda _: resolver.memory  # type: ignore[method-assign]
+    found = resolver.known(made, shape, made.uniques[0], (8, 1), (7, 1), 3)
+    assert found.row == (8, 1) and found.unseen and found.provenance is not None and found.provenance.sequence == 5
+    assert resolver.known(made, shape, made.uniques[0], None, (7, 1), 3).provenance is None
+    assert known.asked == 0 and OpenMemory(known).still_holds(SESSION)
