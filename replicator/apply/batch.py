@@ -201,6 +201,12 @@ class Planner:
         """What is written besides rows, behind them."""
         self.left_out: list[tuple[Record, str]] = []
         """What ``extra`` records, each with its table."""
+        self.version: int | None = None
+        """The oldest ``Targets.version`` that it was planned for."""
+
+    def made_for(self, version: int) -> None:
+        """Remember that what is added next is planned for this version of the target's tables."""
+        self.version = version if self.version is None else min(self.version, version)
 
     def add(self, plans: Mapping[int, TablePlan | None], events: bytes) -> int:
         """Take the rows events of a packed run; ``plans`` has one for each table map. Returns the number of row changes.

@@ -46,6 +46,7 @@ class Bulk:
 
     def decide(self, session: Session, txns: Sequence[Txn]) -> None:
         """Read, lock and decide. Raises NotPlain where it must be done change by change."""
+        version = self.plans.targets.version
         changes = [(txn, change) for txn in txns for change in self._changes(txn)]
         for _, change in changes:
             self._table(change).want(change)
@@ -59,6 +60,8 @@ class Bulk:
         memory = resolver.memory
         if memory is not None and any(memory.concerns(known.plan) for known in self.tables.values()):
             memory.cover(session)
+            if self.plans.targets.version != version:
+                raise NotPlain  # a local statement came in between
         for txn, change in changes:
             self._decide(txn, change)
         for sql in resolver.journal.entries(self._entries, self.packet_bytes):

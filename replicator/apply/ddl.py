@@ -98,6 +98,7 @@ class DdlApplier:
         if not self._is_wanted(statement, where):
             self._worker.log.info("statement ignored by policy", gtid=txn.gtid, kind=statement.kind)
             self._worker.reporter.count("statements_ignored")
+            self._plans.forget()  # somebody may do by hand what it did
             return
         text = self._as_here(statement, session)
         here = classify_with(text, statement.syntax, self._plans.target_schema(query.schema))

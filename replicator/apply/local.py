@@ -27,7 +27,7 @@ from ..stream.consumer import RecordConsumer
 from ..stream.reader import LargeBegin, LargePart, RecordEnd, StreamReader, Txn
 from ..stream.seek import offset_behind
 from ..stream.topics import ensure_topics
-from ..stream.wire import QUERY, read_events, unpack_header
+from ..stream.wire import QUERY, event_kinds, read_events, unpack_header
 from .batch import KINDS
 from .plan import TablePlan
 from .plans import Plans
@@ -56,25 +56,26 @@ class _Entry:
     deleted: Row | None
 
 
-def local_changes(stream: StreamConfig, seen: int) -> LocalChanges | None:
-    """The memory that the stream needs, where a policy asks who wrote a row last.
+def local_changes(stream: StreamConfig, seen: int, plans: Plans) -> LocalChanges | None:
+    """The memory that the stream needs, where a policy asks who wrote a row last. ``plans`` are those that rows are written by.
 
     None where it cannot be had: the pair writes one way, or the stream back does not carry all that is written here.
     """
     back = stream.reverse
     if back is None or stream.unheard or not stream.policies.asks_who_wrote:
         return None
-    return LocalChanges(stream, back, seen)
+    return LocalChanges(stream, back, seen, plans)
 
 
 class LocalChanges:
-    """Follows the stream back, from behind the sequence ``seen`` on."""
+    """Follows the stream back, from behind the sequence ``seen`` on; makes ``written_by`` forget where a local statement ran."""
 
-    def __init__(self, stream: StreamConfig, back: StreamConfig, seen: int) -> None:
+    def __init__(self, stream: StreamConfig, back: StreamConfig, seen: int, written_by: Plans) -> None:
         self._stream = stream
         self._back = back
         self._targets = Targets(stream.target.database.connect_args(), stream.target.name)
         self._plans = Plans(stream, self._targets)
+        self._written_by = written_by
         self._seen = seen
         self._begins = 0
         """Local changes up to there are not known: the topic has lost them."""
@@ -230,6 +231,8 @@ class LocalChanges:
                 self._lock.notify_all()
 
     def _remember(self, txn: Txn) -> None:
+        if QUERY in event_kinds(txn.events):
+            self._written_by.forget()
         if txn.sequence <= self._seen:
             return
         site = txn.site or self._back.origin.name
@@ -258,10 +261,6 @@ class LocalChanges:
             )
 
     def _plan(self, table_map: bytes) -> TablePlan | None:
-        try:
-            return self._plans.get(table_map)
-        except ApplyError:
-            self._plans.forget()  # a statement may have run since
         try:
             return self._plans.get(table_map)
         except ApplyError:

@@ -63,12 +63,20 @@ class Plans:
     def look(self, body: bytes) -> tuple[TablePlan | None, Missing | None]:
         """The plan of one table map, and what of it the target has no place for."""
         with self._lock:
-            if self._version != self.targets.version:
-                self._plans.clear()
-                self._version = self.targets.version
+            self._renew()
             if body not in self._plans:
-                self._plans[body] = self._make(body)
+                try:
+                    self._plans[body] = self._make(body)
+                except ApplyError:
+                    self.targets.forget()  # a statement may have run there since
+                    self._renew()
+                    self._plans[body] = self._make(body)
             return self._plans[body]
+
+    def _renew(self) -> None:
+        if self._version != self.targets.version:
+            self._plans.clear()
+            self._version = self.targets.version
 
     @property
     def lacks(self) -> bool:
@@ -79,6 +87,14 @@ class Plans:
         """The target's tables may have changed: ask again."""
         with self._lock:
             self.targets.forget()
+
+    def forget_changed(self) -> bool:
+        """Forget where somebody else's statement made a table of the target another one; whether that was so."""
+        with self._lock:
+            changed = self.targets.changed()
+            if changed:
+                self.targets.forget()
+            return changed
 
     def target_name(self, schema: str, table: str) -> tuple[str, str]:
         """What an origin's table is called at the target."""
@@ -147,6 +163,7 @@ class PlansByIndex(dict[int, "TablePlan | None"]):
 
 def plan_transaction(planner: Planner, plans: PlansByIndex, txn: Txn) -> None:
     """Plan the changes of a transaction, and the record of what is left out of it."""
+    planner.made_for(plans.version)
     planner.add(plans, txn.events)
     if plans.missing:
         found = list(_left_out(plans, txn))

@@ -162,7 +162,7 @@ class QuarantineDesk:
             clocks.ask()
         finally:
             clocks.close()
-        self._local = LocalChanges(self._stream, back, data.seen)
+        self._local = LocalChanges(self._stream, back, data.seen, self._plans)
         self._resolver = self._new_resolver(OpenMemory(self._local), clocks)
         while True:  # before rows are locked: there may be much to read
             before = self._local.position

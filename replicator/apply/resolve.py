@@ -69,8 +69,8 @@ class Resolver:
 
         Raises ConflictHalt where a policy says so, ApplyError where the target cannot take a change; the caller rolls back.
         """
-        plans = self._plans.of(txn.table_maps)
-        self._cover(session, txn, plans)
+        self._cover(session, txn, self._plans.of(txn.table_maps))
+        plans = self._plans.of(txn.table_maps)  # a local statement may have come in between
         checks = True
         for event in read_events(txn.events):
             kind, payload = event.type, event.payload

@@ -1,7 +1,7 @@
 """What the target's tables look like: columns, keys, foreign keys, read from information_schema and remembered.
 
 Remembered until ``forget``: our own DDL calls it. Somebody else's DDL at the target shows as an error of a statement, after which
-the applier forgets and tries again.
+the applier forgets and tries again, or to ``changed``, which is asked every second.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ class Targets:
         self._connection: Any = None
         self._flavor = FLAVOR_MYSQL
         self._tables: dict[tuple[str, str], TargetTable | None] = {}
+        self._opened = -1
         self.version = 0
         """Rises with every ``forget``; plans made with an older one are stale."""
 
@@ -100,6 +101,18 @@ class Targets:
         """Forget all tables: a DDL statement ran."""
         self._tables.clear()
         self.version += 1
+
+    def changed(self) -> bool:
+        """Whether a table that is remembered is another one by now. Raises DatabaseError.
+
+        Cheap while the server has opened no table definition anew. It does so for every statement that changes a table, at the
+        latest when the table is used next.
+        """
+        opened = int(self._query("SHOW GLOBAL STATUS LIKE 'Opened_table_definitions'")[0][1])
+        if opened == self._opened:
+            return False
+        self._opened = opened
+        return any(self._load(*name) != table for name, table in self._tables.items())
 
     def find(self, schema: str, table: str) -> TargetTable | None:
         """The table, or None if the target has none of that name. Raises DatabaseError."""

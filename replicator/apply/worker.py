@@ -51,6 +51,9 @@ _BATCH_ROWS_MIN = 50
 _BATCH_ROWS_CLOSER = 500
 _TELL_S = 5.0
 _LOOK_S = 5.0
+_LOOK_FOR_STATEMENTS_S = 1.0
+_LOOK_SHARE = 0.02
+"""Of the time, at most, goes into looking for what others changed of the target's tables."""
 
 
 def run_applier(stream: StreamConfig, worker: Worker) -> None:
@@ -89,7 +92,7 @@ class Applier:
         self._retention = Retention(stream, worker)
         self._clocks = Clocks(stream, self._reporter)
         resources.callback(self._clocks.close)
-        self._local = local_changes(stream, self._checkpoint.seen)
+        self._local = local_changes(stream, self._checkpoint.seen, self._plans)
         self._writers = []
         for slot in range(stream.apply.connections):
             session = Session(settings, site=site, lock_wait_s=_LOCK_WAIT_S)
@@ -123,6 +126,7 @@ class Applier:
         self._batch_rows = stream.apply.batch_rows
         self._tell_at = time.monotonic() + _TELL_S
         self._look_at = 0.0
+        self._look_for_statements_at = 0.0
         self._spent: dict[str, float] = {}
         self._skip_gtid = ""
         self._report_start()
@@ -136,6 +140,7 @@ class Applier:
             self._retention.look()
             self._tell_limit()
             self._look_for_missing()
+            self._look_for_statements()
             if self._held_by(self._control.poll()):
                 continue
             began = time.monotonic()
@@ -185,6 +190,18 @@ class Applier:
             self._look_at = now + _LOOK_S
             if self._plans.lacks:
                 self._plans.forget()
+
+    def _look_for_statements(self) -> None:
+        """Somebody else may have changed the target's tables: its own users where both sites write, or an operator."""
+        began = time.monotonic()
+        if began < self._look_for_statements_at:
+            return
+        if self._plans.forget_changed():
+            self._worker.log.info("the target's tables were changed by others")
+            if self._local is not None:
+                self._local.forget_tables()
+        ended = time.monotonic()
+        self._look_for_statements_at = ended + max(_LOOK_FOR_STATEMENTS_S, (ended - began) / _LOOK_SHARE)
 
     def _poll_ms(self) -> int:
         """How long to wait for records: not at all while a batch is open and could be written now."""
@@ -396,6 +413,8 @@ class Applier:
         """Hold still where an operator asked to; True while held."""
         self._skip_gtid = wish.skip_gtid
         if not wish.paused:
+            if self._reporter.state is State.PAUSED:
+                self._plans.forget()  # somebody may have changed the target's tables in the meantime
             if self._reporter.state is not State.STREAMING and self._consumer.away is None:
                 self._reporter.set_state(State.STREAMING, "streaming")
                 self._worker.log.info("streaming", position=self._checkpoint.position, sequence=self._checkpoint.sequence)

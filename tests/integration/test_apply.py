@@ -68,6 +68,32 @@ def test_a_default_schema_that_the_target_lacks_is_not_the_one_before(pairs: Pai
 
 INCLUDED = ["default_a.*", "default_b.*"]
 
+def test_what_somebody_changes_of_the_targets_tables_is_noticed(pairs: Pairs, flavor: str) -> None:
+    """Without an error of the server: other labels behind the same numbers, and triggers."""
+    pair = pairs(flavor, flavor)
+    execute(pair.origin, f"CREATE TABLE {pair.name}.t (id INT PRIMARY KEY, size ENUM('x', 'y'))")
+    pair.start()
+
+    def changed(number: int, statement: str) -> None:
+        execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES ({number}, 'y')")
+        pair.wait(30)  # no statement came behind the row, so that the table is known
+        count = pair.log("west").read_text().count(NOTICED)
+        execute(pair.target, statement, f"SELECT COUNT(*) FROM {pair.name}.t")
+        pair.until(lambda: pair.log("west").read_text().count(NOTICED) > count, 30, "the statement is not noticed")
+
+    changed(1, f"CREATE TRIGGER {pair.name}.tr BEFORE INSERT ON {pair.name}.t FOR EACH ROW SET NEW.size='x'")
+    execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES (2, 'y')")
+    assert "triggers that would act twice" in pair.wait_stopped("west", "applier")["what"]
+    execute(pair.target, f"DROP TRIGGER {pair.name}.tr")
+    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    changed(3, f"ALTER TABLE {pair.name}.t MODIFY size ENUM('y', 'x', 'z')")
+    execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES (4, 'y')")
+    assert "other members" in pair.wait_stopped("west", "applier")["what"]
+
+
+NOTICED = "the target's tables were changed by others"
+
+
 HOSTILE = {
     "autocommit": "0",
     "completion_type": "'RELEASE'",

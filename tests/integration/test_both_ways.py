@@ -177,6 +177,28 @@ def test_clocks_too_far_apart_settle_nothing(pairs: Pairs, flavor: str) -> None:
     assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=2") == [("west",)]
 
 
+def test_a_sites_own_statement_changes_what_is_written_there(pairs: Pairs, flavor: str) -> None:
+    """Its applier knows a column that came so; and a row made before the statement arrived is not written by other labels."""
+    pair = both_ways(pairs, flavor, conflicts={**CONFLICTS, "default": "latest_timestamp"})
+    table = f"{pair.name}.sized"
+    execute(pair.origin, f"CREATE TABLE {table} (id INT PRIMARY KEY, size ENUM('x', 'y'))")
+    pair.start()
+    execute(pair.target, f"INSERT INTO {table} VALUES (1, 'y')")
+    settle(pair)
+    execute(pair.origin, f"ALTER TABLE {table} ADD COLUMN more INT")
+    pair.settle()
+    execute(pair.target, f"INSERT INTO {table} VALUES (2, 'y', 2)")
+    settle(pair)
+    assert pair.differences() == []
+    assert pair.command("pause", "--pair", pair.name, "--flow", "east-west").returncode == 0
+    pair.until(lambda: pair.lag("west")["flows"][0]["state"] == "paused", 15, "the applier does not pause")
+    execute(pair.origin, f"ALTER TABLE {table} MODIFY size ENUM('y', 'x', 'z')")
+    execute(pair.target, f"INSERT INTO {table} VALUES (3, 'y', 3)")
+    error = pair.wait_stopped("east", "applier")
+    assert "other members" in error["what"]
+    assert execute(pair.origin, f"SELECT id, size FROM {table} ORDER BY id") == [(1, "y"), (2, "y")]
+
+
 def test_a_deleted_row_is_remembered_until_the_origin_knows(pairs: Pairs, flavor: str) -> None:
     """An older change finds no row, and none comes back; once the delete is known there, the key may be used again."""
     pair = both_ways(pairs, flavor)

@@ -16,6 +16,7 @@ from replicator.apply.resolve import Resolver
 from replicator.apply.shape import Shape, shape_of
 from replicator.errors import ApplyError
 from replicator.stream.reader import Txn
+from replicator.stream.wire import QUERY, pack_event
 from tests.unit.plan_samples import plan
 
 SESSION: Any = None
@@ -30,7 +31,12 @@ class Remembered(LocalChanges):
         self._seen = 0
         self._begins = 0
         self._forget_from = 0
+        self.forgot = 0
+        self._written_by = SimpleNamespace(forget=self._forget)  # type: ignore[assignment]
         self.asked = 0
+
+    def _forget(self) -> None:
+        self.forgot += 1
 
     def cover(self, session: Any) -> None:
         """Nothing is on its way."""
@@ -101,6 +107,18 @@ def test_what_is_acknowledged_is_forgotten_before_there_is_too_much(shape: Shape
         known.changed(shape, shape.register((0,), (sequence, None, None)), sequence)
     with pytest.raises(ApplyError, match="not acknowledged"):
         known._remember(Txn(7, "g:7", 1000, "", (), b"", 1))
+
+
+@pytest.mark.parametrize("seen", [0, 9])
+def test_a_local_statement_makes_the_plans_stale(seen: int) -> None:
+    """Also one that the origin has seen by now: rows may have been planned before."""
+    known = Remembered()
+    known._seen = seen
+    known._back = SimpleNamespace(origin=SimpleNamespace(name="west"))  # type: ignore[assignment]
+    known._stream = SimpleNamespace(site_priorities={})  # type: ignore[assignment]
+    known._plans = known._written_by
+    known._remember(Txn(5, "g:5", 1000, "", (), pack_event(QUERY, 0, b""), 1))
+    assert known.forgot >= 1
 
 
 def test_two_spellings_of_a_key_are_one() -> None:
