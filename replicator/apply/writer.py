@@ -216,6 +216,8 @@ class Writer:
     def _verify(self, planner: Planner, txns: Sequence[Txn]) -> None:
         """Where policies ask who wrote a row last: raise _Mismatch if a local change that the origin had not seen is in the way.
 
+        So it is where a local statement ran since the batch was planned: the tables may be others now.
+
         The rows are written, so locked: what was changed here before is remembered when ``cover`` returns.
         """
         memory = self._memory
@@ -224,7 +226,7 @@ class Writer:
         events = [event for segment in planner.segments for event in segment.events if memory.concerns(event[0])]
         if events:
             memory.cover(self.session)
-            if memory.any_unseen(events, min(txn.seen for txn in txns)):
+            if planner.version != self._plans.targets.version or memory.any_unseen(events, min(txn.seen for txn in txns)):
                 raise _Mismatch
 
     def _confirm(self) -> None:
