@@ -1,8 +1,9 @@
 """Writes batches on several connections at once and commits them in the order of the origin.
 
 A batch starts as soon as a slot is free and no earlier, uncommitted batch touches a key of it; it commits when all earlier ones
-have. A batch that has to look closer (a conflict) may touch rows that nobody foresaw, so it asks the later ones to roll back and
-to write again behind it.
+have. One that does not fit is written again at its turn: an earlier one may have been in the way unforeseen (cascades). If it has
+to look closer then (a conflict), it may touch rows that nobody foresaw, so it asks the later ones to roll back and to write again
+behind it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..errors import DatabaseError, ReplicatorError
-from .writer import Batch, RetryBatch, Writer
+from .writer import Batch, NotYet, RetryBatch, Writer
 
 __all__ = ["Pipeline"]
 
@@ -154,7 +155,10 @@ class Pipeline:
         attempts = 0
         while True:
             try:
-                writer.execute(batch, disrupt=lambda: self._disrupt(batch))
+                writer.execute(batch, disrupt=lambda: self._disrupt(batch), turn=self._next_commit == batch.index)
+            except NotYet:
+                self._wait_turn(batch)
+                continue
             except RetryBatch as error:
                 attempts += 1
                 self._retried()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..context import Reporter
     from .resolve import Resolver
 
-__all__ = ["Batch", "RetryBatch", "Writer"]
+__all__ = ["Batch", "NotYet", "RetryBatch", "Writer"]
 
 _PACKET_BYTES = 4 << 20
 _TRY_AGAIN = frozenset({1205, 1213, 1020, 3101, 3572})
@@ -48,6 +48,10 @@ class RetryBatch(ReplicatorError):
     """The batch met a deadlock or a lock timeout; it was rolled back and may be written again."""
 
     retry = True
+
+
+class NotYet(Exception):
+    """The batch does not fit, and earlier ones are not committed: nothing is decided on rows as the origin never had them."""
 
 
 class _Mismatch(Exception):
@@ -105,14 +109,17 @@ class Writer:
         """How large statements may be."""
         return StatementLimits(bytes=min(1 << 20, self.packet_bytes))
 
-    def execute(self, batch: Batch, *, disrupt: Callable[[], None]) -> None:
+    def execute(self, batch: Batch, *, disrupt: Callable[[], None], turn: bool = True) -> None:
         """Write the batch, leaving the transaction open; ``disrupt`` is called before anything unforeseen is written.
 
-        Raises RetryBatch (rolled back), FencedError, ConflictHalt, ApplyError, DatabaseError.
+        ``turn``: whether all earlier ones are committed. Raises NotYet (rolled back) where they must be first, RetryBatch (rolled
+        back), FencedError, ConflictHalt, ApplyError, DatabaseError.
         """
         self._forget_open()
         self._quarantine.refresh(self.session)
         held = self._touches_held(batch.planner)
+        if held and not turn:
+            raise NotYet
         try:
             self._run([*self._opening(batch.checkpoint), *([] if held else batch.statements)])
             if not held:
@@ -120,6 +127,9 @@ class Writer:
                 self._tell_left_out(batch.planner)
         except (_Mismatch, ServerError) as error:
             self._judge(error)
+            if not turn:
+                self.rollback()
+                raise NotYet from error
             batch.looked_closer = True  # first: no batch may start unseen between the two
             disrupt()
             self._reporter.count("fallbacks")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from replicator.apply.pipeline import Pipeline
 from replicator.apply.session import ServerError
-from replicator.apply.writer import Batch, Writer
+from replicator.apply.writer import Batch, NotYet, Writer
 
 
 class Refusing:
@@ -39,3 +42,72 @@ def test_a_batch_looks_closer_before_it_disrupts_the_others() -> None:
 
     with pytest.raises(Disrupted):
         writer.execute(batch, disrupt=disrupt)
+
+
+def test_what_does_not_fit_before_its_turn_is_written_again_at_its_turn() -> None:
+    """An earlier batch that is not committed may be why: nothing is decided, and no later batch is bothered."""
+    first, second = Batch(txns=[]), Batch(txns=[])
+    started = threading.Event()
+    attempts: list[tuple[int, bool]] = []
+
+    class Slot:
+        """A writer; the second batch fits only behind the first."""
+
+        slot = 0
+        session = SimpleNamespace(close=lambda: None)
+
+        def execute(self, batch: Batch, *, disrupt: Callable[[], None], turn: bool) -> None:
+            attempts.append((batch.index, turn))
+            if batch is second and not turn:
+                started.set()
+                raise NotYet
+            if batch is first:
+                assert started.wait(10)
+
+        def commit(self) -> None:
+            """Nothing is there to commit."""
+
+    order: list[int] = []
+    slots: list[Any] = [Slot(), Slot()]
+    pipeline = Pipeline(
+        slots,
+        committed=lambda batch: order.append(batch.index),
+        before_commit=lambda batch: None,
+        retry_limit=0,
+        retried=lambda: None,
+        waited=lambda cause, seconds: None,
+    )
+    try:
+        pipeline.submit(first)
+        pipeline.submit(second)
+        pipeline.drain()
+    finally:
+        pipeline.close()
+    assert order == [0, 1]
+    assert sorted(attempts) == [(0, True), (1, False), (1, True)] and not first.disrupted
+
+
+@pytest.mark.parametrize("turn", [True, False])
+def test_a_writer_looks_closer_only_at_its_turn(turn: bool) -> None:
+    """Before, it gives up what it wrote."""
+    ran: list[bytes] = []
+
+    class Duplicates(Refusing):
+        """Refuses the batch, and takes a rollback."""
+
+        def run(self, sql: bytes) -> Any:
+            ran.append(sql)
+            return [] if sql.startswith(b"ROLLBACK;SET") and b"BEGIN" not in sql else super().run(sql)
+
+    nothing = SimpleNamespace(refresh=lambda session: None, forget=lambda: None)
+    resolver: Any = SimpleNamespace(quarantine=nothing, memory=None)
+    fence: Any = SimpleNamespace(statement=lambda slot, checkpoint: b"UPDATE checkpoint")
+    session: Any = Duplicates()
+    other: Any = None
+
+    def disrupt() -> None:
+        raise Disrupted
+
+    with pytest.raises(Disrupted if turn else NotYet):
+        Writer(session, 0, fence, other, resolver, other).execute(Batch(), disrupt=disrupt, turn=turn)
+    assert len(ran) == (1 if turn else 2)
