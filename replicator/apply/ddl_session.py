@@ -24,6 +24,9 @@ _MARIADB_EXPLICIT_TIMESTAMPS = 1 << 24
 _NO_SUCH_DATABASE = frozenset({1044, 1049})
 """What USE meets where the target has no such database, or the user may not know that it has."""
 _NO_DATABASE_SELECTED = 1046
+_UTF8MB4_COLLATIONS = {45: "utf8mb4_general_ci", 255: "utf8mb4_0900_ai_ci"}
+"""What MySQL's default_collation_for_utf8mb4 may be."""
+_MARIADB_UTF8MB4 = 45
 _CONNECTION_ERRORS = frozenset({1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1205, 1213, 1836, 1927, 2006, 2013, 2014})
 
 _MODES = {
@@ -123,6 +126,7 @@ class DdlSession:
         try:
             self._timestamp_defaults(statement, query, where)
             self._take_on(query)
+            self._utf8mb4_collation(statement, query, where)
             self._query(statement.text)
         except pymysql.MySQLError as error:
             errno = int(error.args[0]) if error.args and isinstance(error.args[0], int) else 0
@@ -182,6 +186,23 @@ class DdlSession:
                 f"a {statement.kind} would make another table: explicit_defaults_for_timestamp was {value} at the origin",
                 where=where,
                 remedy=f"SET GLOBAL explicit_defaults_for_timestamp={value} at the target; then `replicator resume`",
+            ) from error
+
+    def _utf8mb4_collation(self, statement: Statement, query: Query, where: str) -> None:
+        """Which collation CHARACTER SET utf8mb4 means without COLLATE: it decides which keys are equal. MySQL has a choice."""
+        number = query.default_collation_for_utf8mb4 if query.flavor == FLAVOR_MYSQL else _MARIADB_UTF8MB4
+        wanted = _UTF8MB4_COLLATIONS.get(number or 0)
+        if self.flavor != FLAVOR_MYSQL or wanted is None or b"utf8mb4" not in statement.text.lower():
+            return
+        if self.ask("SELECT @@SESSION.default_collation_for_utf8mb4", ()) == [(wanted,)]:
+            return
+        try:
+            self.ask(f"SET SESSION default_collation_for_utf8mb4={wanted}", ())
+        except pymysql.MySQLError as error:
+            raise DdlError(
+                f"a {statement.kind} would make another table: CHARACTER SET utf8mb4 meant {wanted} at the origin",
+                where=where,
+                remedy="GRANT SESSION_VARIABLES_ADMIN ON *.* to replicator's user at the target; then `replicator resume`",
             ) from error
 
     def _timestamp(self, query: Query) -> str:

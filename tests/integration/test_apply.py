@@ -94,6 +94,26 @@ def test_what_somebody_changes_of_the_targets_tables_is_noticed(pairs: Pairs, fl
 NOTICED = "the target's tables were changed by others"
 
 
+@pytest.mark.parametrize("origin", ["mysql", "mariadb"])
+def test_utf8mb4_alone_means_the_collation_that_it_meant_at_the_origin(pairs: Pairs, origin: str) -> None:
+    """Else other keys would be equal at a MySQL."""
+    pair = pairs(origin, "mysql").start()
+    session = ["SET default_collation_for_utf8mb4=utf8mb4_general_ci"] if origin == "mysql" else []
+    columns = "k VARCHAR(20) PRIMARY KEY, v INT"
+    execute(pair.origin, *session, f"CREATE TABLE {pair.name}.t ({columns}) CHARACTER SET utf8mb4")
+    execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES ('a', 1), ('Ⅰ', 2)")
+    if origin == "mysql":
+        execute(pair.origin, f"CREATE TABLE {pair.name}.usual ({columns}) CHARACTER SET utf8mb4")
+    pair.settle()
+    collations = (
+        "SELECT table_name, collation_name FROM information_schema.columns"
+        f" WHERE table_schema='{pair.name}' AND column_name='k' AND table_name IN ('t', 'usual')"
+    )
+    found = dict(execute(pair.target, collations))
+    assert found == dict(execute(pair.origin, collations))
+    assert found["t"] == "utf8mb4_general_ci"
+
+
 HOSTILE = {
     "autocommit": "0",
     "completion_type": "'RELEASE'",
