@@ -1,12 +1,13 @@
 """Whether the target's columns can hold the origin's values unchanged, and how values are written where they differ. Pure.
 
 A column of the target may be wider, or of another character set: text is then written with an introducer naming the origin's
-set, and the server converts it. What would change values without an error (fewer fraction digits, another order of ENUM labels)
-is refused. What the server itself refuses in strict mode (a number or a text too large) is left to it.
+set, and the server converts it. What would change values without an error (fewer fraction digits, another order of ENUM labels,
+spaces cut from the end of a text) is refused. What the server itself refuses in strict mode (a number too large) is left to it.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -42,20 +43,28 @@ _CODECS = {
     "utf8mb4": "utf_8",
 }
 _LABEL = re.compile(r"'((?:[^']|'')*)'")
-_FRACTION = re.compile(r"\((\d+)\)")
+_NUMBER = re.compile(r"\((\d+)\)")
 _SCALE = re.compile(r"\((\d+)(?:,(\d+))?\)")
 _NUMERIC = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"})
-_UNTEXT = _NUMERIC | {"bit", "year", "date", "datetime", "timestamp", "time"}
+_DATES = frozenset({"date", "datetime", "timestamp", "year"})
+_TIMES = _DATES | {"time"}
+_UNTEXT = _NUMERIC | _TIMES | {"bit"}
+_PADDED = frozenset({"char", "binary"})
 _ROUNDING = {
-    Type.FLOAT: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"}),
-    Type.DOUBLE: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float"}),
+    Type.FLOAT: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"}) | _TIMES,
+    Type.DOUBLE: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float"}) | _TIMES,
     Type.DATETIME: frozenset({"date", "time", "year"}),
     Type.TIMESTAMP: frozenset({"date", "time", "year"}),
-    Type.DECIMAL: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "float", "double", "bit"}),
-    Type.VARCHAR: _UNTEXT | {"char", "binary"},
-    Type.VAR_STRING: _UNTEXT | {"char", "binary"},
+    Type.DATE: frozenset({"time", "year"}),
+    Type.TIME: _DATES,
+    Type.YEAR: _TIMES - {"year"},
+    Type.DECIMAL: frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "float", "double", "bit"}) | _TIMES,
+    Type.VARCHAR: _UNTEXT | _PADDED,
+    Type.VARCHAR_COMPRESSED: _UNTEXT | _PADDED,
+    Type.VAR_STRING: _UNTEXT | _PADDED,
     Type.STRING: _UNTEXT,
-    Type.BLOB: _UNTEXT,
+    Type.BLOB: _UNTEXT | _PADDED,
+    Type.BLOB_COMPRESSED: _UNTEXT | _PADDED,
 }
 """Types that would take a value of the origin's only changed, and say nothing."""
 _TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}) | {
@@ -65,6 +74,16 @@ _TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longte
     "mediumblob",
     "longblob",
 }
+_TEXT_BYTES = {"tinytext": 255, "text": 65_535, "mediumtext": 16_777_215}
+_BLOBS = frozenset({Type.BLOB, Type.BLOB_COMPRESSED})
+_VARYING = _BLOBS | {Type.VARCHAR, Type.VARCHAR_COMPRESSED, Type.VAR_STRING}
+_MOST_BYTES = {
+    **dict.fromkeys(("utf8mb4", "utf16", "utf16le", "utf32", "gb18030"), 4),
+    **dict.fromkeys(("utf8mb3", "ujis", "eucjpms"), 3),
+    **dict.fromkeys(("big5", "cp932", "euckr", "gb2312", "gbk", "sjis", "ucs2"), 2),
+}
+_LEAST_BYTES = {"ucs2": 2, "utf16": 2, "utf16le": 2, "utf32": 4}
+"""Of a character, by character set; 1 in others."""
 _NUMBERED = frozenset({Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLONG, Type.DECIMAL, Type.YEAR})
 _INTO_FLOAT = frozenset({Type.TINY, Type.SHORT, Type.INT24})
 _INTO_DOUBLE = _INTO_FLOAT | {Type.LONG}
@@ -105,13 +124,37 @@ def _check(column: Column, there: TargetColumn, where: str) -> None:
         return
     if data_type in _ROUNDING.get(Type(column.type), ()):
         raise _narrower(column, there, where)
+    if column.type == Type.STRING and data_type in _PADDED and not _pads_alike(column, there, data_type):
+        raise _narrower(column, there, where)
+    if column.type in _VARYING and _characters(column) > _room(there, data_type):
+        raise _narrower(column, there, where)
     if column.type in _INTEGERS and data_type not in _HOLDERS and not _keeps_digits(column, data_type):
         raise _narrower(column, there, where)
     timed = column.type in (Type.DATETIME, Type.TIMESTAMP, Type.TIME) and data_type in _TEMPORAL
-    if timed and _fraction_digits(there) < column.decimals:
+    if timed and _number(there) < column.decimals:
         raise _narrower(column, there, where)
     if column.type == Type.DECIMAL and data_type == "decimal" and _scale(there) < column.decimals:
         raise _narrower(column, there, where)
+
+
+def _pads_alike(column: Column, there: TargetColumn, data_type: str) -> bool:
+    """Whether a value of fixed length ends there as at the origin: CHAR loses spaces, BINARY is filled up with zeros."""
+    if data_type == "char":
+        return column.is_text
+    return column.charset == BINARY and column.length == _number(there)
+
+
+def _characters(column: Column) -> int:
+    """How many characters (bytes of a binary string) a value may have."""
+    charset = charset_name(column.charset) or ""
+    return column.length // (_LEAST_BYTES if column.type in _BLOBS else _MOST_BYTES).get(charset, 1)
+
+
+def _room(there: TargetColumn, data_type: str) -> float:
+    """How many characters a text must have before spaces at its end may be cut, with a note at most."""
+    if data_type == "varchar":
+        return _number(there)
+    return _TEXT_BYTES.get(data_type, math.inf)
 
 
 def _keeps_digits(column: Column, data_type: str) -> bool:
@@ -119,8 +162,9 @@ def _keeps_digits(column: Column, data_type: str) -> bool:
     return column.type in {"float": _INTO_FLOAT, "double": _INTO_DOUBLE}.get(data_type, ())
 
 
-def _fraction_digits(there: TargetColumn) -> int:
-    digits = _FRACTION.search(there.type)
+def _number(there: TargetColumn) -> int:
+    """What stands in parentheses behind its type: a length, or fraction digits; 0 without."""
+    digits = _NUMBER.search(there.type)
     return int(digits[1]) if digits else 0
 
 
@@ -134,9 +178,9 @@ def _padding(column: Column, there: TargetColumn) -> str:
     data_type = _data_type(there)
     day = ""
     if column.type == Type.DATE and data_type in ("datetime", "timestamp"):
-        day, digits = " 00:00:00", _fraction_digits(there)
+        day, digits = " 00:00:00", _number(there)
     elif column.type in (Type.DATETIME, Type.TIMESTAMP, Type.TIME) and data_type in _TEMPORAL:
-        digits = _fraction_digits(there)
+        digits = _number(there)
     elif (column.type == Type.DECIMAL or column.type in _INTEGERS) and data_type == "decimal":
         digits = _scale(there)
     else:

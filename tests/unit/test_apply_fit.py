@@ -14,7 +14,7 @@ from replicator.row.jsonparse import parsed_literal, parsed_text
 from replicator.row.select import select_expr
 from replicator.row.types import Column, TableMap, Type
 
-_LATIN1, _UTF8MB4 = 8, 45
+_LATIN1, _UTF8MB4, _BINARY = 8, 45, 63
 
 
 def _fit(column: Column, kind: str, charset: str = "") -> Column:
@@ -69,6 +69,21 @@ def test_documents_become_text_where_the_target_has_text() -> None:
         (_text(_UTF8MB4), "int"),
         (_text(_UTF8MB4), "datetime"),
         (_text(_UTF8MB4), "char(100)"),
+        (_text(_UTF8MB4, Type.BLOB), "char(255)"),
+        (_text(_BINARY, Type.BLOB), "binary(255)"),
+        (_text(_UTF8MB4, Type.VARCHAR_COMPRESSED), "char(100)"),
+        (_text(_UTF8MB4, Type.BLOB_COMPRESSED), "int"),
+        (_text(_UTF8MB4, Type.STRING), "binary(100)"),
+        (_text(_BINARY, Type.STRING), "binary(101)"),
+        (_text(_BINARY, Type.STRING), "char(100)"),
+        (_text(_UTF8MB4), "varchar(24)"),
+        (_text(_LATIN1), "varchar(99)"),
+        (_text(_LATIN1, Type.BLOB), "varchar(99)"),
+        (replace(_text(_LATIN1), length=300), "tinytext"),
+        (Column("c", Type.TIME, nullable=True), "datetime"),
+        (Column("c", Type.DATE, nullable=True), "time"),
+        (Column("c", Type.YEAR, nullable=True), "time"),
+        (Column("c", Type.DECIMAL, nullable=True, precision=10), "datetime"),
         (Column("c", Type.ENUM, nullable=True, charset=_LATIN1, members=(b"a", b"\xe9"), length=1), "enum('é','a')"),
         (Column("c", Type.ENUM, nullable=True, charset=_LATIN1, members=(b"a", b"b"), length=1), "enum('a')"),
         (Column("c", Type.ENUM, nullable=True, charset=_LATIN1, members=(b"a",), length=1), "varchar(10)"),
@@ -93,6 +108,13 @@ def test_what_would_change_values_silently_is_refused(column: Column, kind: str)
         (Column("c", Type.LONG, nullable=True), "bigint(20)"),
         (Column("c", Type.ENUM, nullable=True, charset=_LATIN1, members=(b"a", b"it's"), length=1), "enum('a','it''s','more')"),
         (Column("c", Type.SET, nullable=True, charset=54, members=(b"\0a",), length=1), "set('a')"),
+        (_text(_UTF8MB4), "varchar(25)"),
+        (_text(_LATIN1, Type.BLOB), "varchar(100)"),
+        (_text(_LATIN1), "tinytext"),
+        (_text(_UTF8MB4, Type.STRING), "char(3)"),
+        (_text(_BINARY, Type.STRING), "binary(100)"),
+        (_text(_BINARY, Type.STRING), "varbinary(100)"),
+        (_text(_BINARY), "varbinary(9)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
