@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -167,11 +168,14 @@ class RecordProducer:
                 )
 
     def close(self, timeout_s: float = 5) -> None:
-        """Close the connections; what was not acknowledged may or may not arrive. Safe to call twice."""
+        """Close the connections; what was not acknowledged may or may not have arrived, and does not any more. Safe to call
+        twice."""
         try:
+            self._producer.flush(timeout_s)
+        except KafkaError as error:  # kafka-python would leave its thread at work
+            self._stop_sending(error)
+        with suppress(KafkaError):
             self._producer.close(timeout=timeout_s)
-        except KafkaError:
-            pass  # what was on its way is not acknowledged, as said
 
     def _stop_sending(self, _: BaseException) -> None:
         """Called by kafka-python's own thread before it sends more: no later record may follow one that did not arrive."""

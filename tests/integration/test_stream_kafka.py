@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
+from kafka.structs import TopicPartition
 
 from replicator.config import StreamConfig
 from replicator.errors import HistoryLostError, KafkaFailure, StreamError
@@ -146,6 +147,20 @@ def test_a_topic_that_is_made_anew_while_it_is_read_is_noticed(
 
     await_("noticed", noticed)
     consumer.close()
+
+
+def test_what_was_not_sent_in_time_is_not_sent_later(make: Any) -> None:
+    """A source that ended leaves nothing behind that goes on writing."""
+    stream = make()
+    ensure_topics(stream)
+    producer = RecordProducer(stream)
+    producer.send(b"before")
+    producer.drain(10)
+    producer._producer._accumulator.muted.add(TopicPartition(stream.id.topic, 0))  # as while the broker does not answer
+    producer.send(b"late")
+    producer.close(timeout_s=0.1)
+    producer._producer._sender.join(10)
+    assert not producer._producer._sender.is_alive()
 
 
 def test_the_newest_acknowledgement_counts(make: Any) -> None:
