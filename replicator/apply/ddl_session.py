@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -27,6 +28,10 @@ _NO_DATABASE_SELECTED = 1046
 _UTF8MB4_COLLATIONS = {45: "utf8mb4_general_ci", 255: "utf8mb4_0900_ai_ci"}
 """What MySQL's default_collation_for_utf8mb4 may be."""
 _MARIADB_UTF8MB4 = 45
+_CHARSET_ALONE = re.compile(
+    rb"\b(?:char(?:acter)?\s+set|charset)\s*=?\s*['\"`]?(\w+)\b['\"`]?+(?!\s*,?\s*(?:default\s+)?collate\b)"
+)
+"""A character set without a collation, in lower case: it gets the set's default one."""
 _CONNECTION_ERRORS = frozenset({1040, 1053, 1158, 1159, 1160, 1161, 1290, 1317, 1205, 1213, 1836, 1927, 2006, 2013, 2014})
 
 _MODES = {
@@ -127,6 +132,7 @@ class DdlSession:
             self._timestamp_defaults(statement, query, where)
             self._take_on(query)
             self._utf8mb4_collation(statement, query, where)
+            self._default_collations(statement, query, where)
             self._query(statement.text)
         except pymysql.MySQLError as error:
             errno = int(error.args[0]) if error.args and isinstance(error.args[0], int) else 0
@@ -204,6 +210,33 @@ class DdlSession:
                 where=where,
                 remedy="GRANT SESSION_VARIABLES_ADMIN ON *.* to replicator's user at the target; then `replicator resume`",
             ) from error
+
+    def _default_collations(self, statement: Statement, query: Query, where: str) -> None:
+        """Between MariaDBs, the collation of `CHARACTER SET name` alone: from 11.2 on a session may have its own, and from 11.5
+        on they are others than before."""
+        if not query.flavor == self.flavor == FLAVOR_MARIADB:
+            return
+        wanted = {charset_name(own) or "": there for own, there in query.character_set_collations}
+        if self.ask("SHOW SESSION VARIABLES LIKE 'character_set_collations'", ()):
+            known = {charset: name for charset, there in wanted.items() if (name := self._collation_here(there))}
+            self.ask("SET SESSION character_set_collations=%s", (",".join([f"{c}={name}" for c, name in known.items()]),))
+            wanted = {charset: there for charset, there in wanted.items() if charset not in known}
+        alone = {"utf8mb3" if name == b"utf8" else name.decode() for name in _CHARSET_ALONE.findall(statement.text.lower())}
+        if wanted and alone and ("" in wanted or not alone.isdisjoint(wanted)):
+            raise DdlError(
+                f"a {statement.kind} would make another collation here: it names a character set without one, and its session's "
+                "character_set_collations are unknown to this server",
+                where=where,
+                remedy="run it by hand at the target with a COLLATE clause, then `replicator skip`; or upgrade the target to the "
+                "origin's version, then `replicator resume`",
+            )
+
+    def _collation_here(self, number: int) -> str:
+        """A MariaDB collation's name; empty where the server does not know it."""
+        rows = self.ask(
+            "SELECT full_collation_name FROM information_schema.collation_character_set_applicability WHERE id=%s", (number,)
+        )
+        return str(rows[0][0]) if rows else ""
 
     def _timestamp(self, query: Query) -> str:
         return f"{query.timestamp}.{query.microseconds or 0:06d}"

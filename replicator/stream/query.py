@@ -47,7 +47,7 @@ class Query:
     microseconds: int | None = None
     default_collation_for_utf8mb4: int | None = None
     character_set_collations: tuple[tuple[int, int], ...] = ()
-    """MariaDB: character sets with another default collation, as ids."""
+    """MariaDB: character sets with another default collation, as the ids of their own default one and of that."""
     explicit_defaults_for_timestamp: bool | None = None
     sql_require_primary_key: bool | None = None
     default_table_encryption: bool | None = None
@@ -155,7 +155,7 @@ class _Variables:
         elif code == 129:
             self._number(8)
         elif code == 130:
-            self._alter_in_two_phases(self._number(2))
+            self._alter_in_two_phases(self._number(1))
         elif code == 131:
             self._query.character_set_collations = tuple([(self._number(2), self._number(2)) for _ in range(self._number(1))])
         else:

@@ -106,7 +106,7 @@ def bad(farm: Farm, flavor: str) -> Iterator[DatabaseServer]:
         options.update(gtid_mode="OFF", enforce_gtid_consistency="OFF", log_replica_updates="OFF")
         options["binlog_expire_logs_seconds"] = "3600"
     else:
-        options.update(gtid_strict_mode="OFF", expire_logs_days="0.04", log_slave_updates="OFF")
+        options.update(binlog_alter_two_phase="ON", gtid_strict_mode="OFF", expire_logs_days="0.04", log_slave_updates="OFF")
     server = farm.fresh_database(flavor, "bad", binlog_ignore_db="noise", **options)
     yield server
     server.destroy()
@@ -138,6 +138,8 @@ def test_everything_wrong_is_found_in_one_run(
     if flavor == "mysql":
         assert "gtid_mode=ON_PERMISSIVE" in one(found, "gtid_mode is OFF")
         one(found, "enforce_gtid_consistency is OFF")
+    else:
+        assert "SET GLOBAL binlog_alter_two_phase=OFF" in one(found, "binlog_alter_two_phase is ON")
     one(found, "binlog_ignore_db=noise keeps changes out")
     one(found, "west: cannot use the database at 127.0.0.1:")
     one(found, "east", "Kafka", "check that the brokers run")

@@ -109,6 +109,16 @@ def test_statement_format_stops_and_names_the_gtid(server: DatabaseServer, fresh
     assert "binlog_format=ROW" in caught.value.remedy and "start the stream anew behind it" in caught.value.remedy
 
 
+def test_an_alter_in_two_phases_stops(server: DatabaseServer, fresh: str) -> None:
+    """MariaDB logs it as it begins, when nobody knows whether it ends well."""
+    if server.flavor != "mariadb":
+        pytest.skip("MariaDB only")
+    execute(server, "SET SESSION binlog_alter_two_phase=ON", "ALTER TABLE shop.item ADD COLUMN more INT")
+    with pytest.raises(SourceError, match="two phases") as caught:
+        read(server, fresh)
+    assert "binlog_alter_two_phase=OFF" in caught.value.remedy
+
+
 def test_commit_times_are_those_of_the_server(server: DatabaseServer, fresh: str) -> None:
     """MySQL's commit time has microseconds, MariaDB's whole seconds; both lie around the commit."""
     clock = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"

@@ -55,6 +55,9 @@ def check_origin(probe: Probe) -> Iterator[Finding]:
     elif variables.get("gtid_strict_mode") != "ON":
         what = "gtid_strict_mode is OFF: sequence numbers may go backwards, and positions then mean nothing"
         yield warning(place, what, "SET GLOBAL gtid_strict_mode=ON; and gtid_strict_mode=ON in my.cnf")
+    if variables.get("binlog_alter_two_phase") == "ON":
+        what = "binlog_alter_two_phase is ON: an ALTER is logged before it ends, maybe badly, and stops the source"
+        yield error(place, what, "SET GLOBAL binlog_alter_two_phase=OFF; and in my.cnf; open sessions keep the old value")
     if variables.get("binlog_checksum", "CRC32") == "NONE":
         what = "binlog_checksum is NONE: damage on the way is not noticed"
         yield warning(place, what, "SET GLOBAL binlog_checksum=CRC32; and binlog_checksum=CRC32 in my.cnf")
