@@ -27,7 +27,7 @@ from .plan import TablePlan
 from .plans import Plans
 from .quarantine import HeldChange, Quarantine, alike
 from .resolve import Resolver
-from .session import Session, text_row
+from .session import ServerError, Session, text_row
 from .target import Targets
 
 if TYPE_CHECKING:
@@ -254,7 +254,12 @@ class QuarantineDesk:
     def _read(self, where: str, *, lock: bool = False) -> list[Held]:
         own = f"flow={sql_text(self._stream.id.flow)} AND stream={sql_text(self._stream.id.stream)}"
         sql = f"SELECT {_COLUMNS} FROM {meta.QUARANTINE} WHERE {own} AND {where} ORDER BY id{' FOR UPDATE' if lock else ''}"
-        (outcome,) = self._session.run(sql.encode())
+        try:
+            (outcome,) = self._session.run(sql.encode())
+        except ServerError as error:
+            if error.errno in NOTHING_YET:
+                return []
+            raise
         return [_held(text_row(packet)) for packet in outcome.rows or []]
 
 

@@ -388,12 +388,20 @@ class Resolver:
             if decision.action is Action.QUARANTINE:
                 self.quarantine.hold(session, txn, change, record.reason, record.conflict, None)
             return
+        conflict = None
         if error.errno in _DUPLICATE:
             what = "another row of the target holds a unique key of the change"
+            conflict = ConflictType.MULTIPLE_UNIQUE_CONFLICTS
         elif error.errno in _HAS_CHILDREN:
             what = "rows of the target's child tables refer to the row, so it cannot go"
+            conflict = ConflictType.FOREIGN_KEY_MISSING
         else:
             what = f"the target refuses the change: {error.message} (error {error.errno})"
+        if conflict is not None and self._stream.policies.observe:  # what was only observed before may be what stands in the way
+            record = Record(conflict, str(PolicyName.HALT), Action.HALT, f"would be stopped: {what}", observed=True)
+            self.count(record, shape.name)
+            session.run(self.journal.entry(txn, change, shape, None, Decision(Action.SKIP, record=record)))
+            return
         raise ApplyError(
             what,
             where=where,

@@ -26,6 +26,8 @@ _TELL_S = 30.0
 _ROWS = 2000
 _ROUNDS = 50
 _DAY_US = 86_400_000_000
+_DECIDED = " AND state<>'held' AND CAST(SUBSTRING_INDEX(SUBSTRING_INDEX(audit, ' at ', -1), ' ', 1) AS UNSIGNED)<%(before)s"
+"""Kept from the decision on, of which the audit tells the time (``release``), however long the change was held before."""
 
 
 class Retention:
@@ -76,11 +78,12 @@ class Retention:
         deleted = 0
         try:
             with connection.cursor() as cursor:
-                for table, which in ((meta.CONFLICT_LOG, ""), (meta.QUARANTINE, " AND state<>'held'")):
+                for table, which in ((meta.CONFLICT_LOG, ""), (meta.QUARANTINE, _DECIDED)):
                     for _ in range(_ROUNDS):
                         count = cursor.execute(
-                            f"DELETE FROM {table} WHERE flow=%s AND stream=%s AND time_us<%s{which} LIMIT {_ROWS}",
-                            (self._stream.id.flow, self._stream.id.stream, before_us),
+                            f"DELETE FROM {table} WHERE flow=%(flow)s AND stream=%(stream)s AND time_us<%(before)s{which}"
+                            f" LIMIT {_ROWS}",
+                            {"flow": self._stream.id.flow, "stream": self._stream.id.stream, "before": before_us},
                         )
                         deleted += count
                         if count < _ROWS:
