@@ -26,6 +26,7 @@ from .local import LocalChanges, OpenMemory
 from .plan import TablePlan
 from .plans import Plans
 from .quarantine import HeldChange, Quarantine, alike
+from .records import NOTHING_YET
 from .resolve import Resolver
 from .session import ServerError, Session, text_row
 from .target import Targets
