@@ -7,18 +7,17 @@ that a ``python:`` policy runs the user's function.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .detect import blockers, detect
 from .hooks import ANSWER_WORDS, HookConflict, HookError
-from .merge import Undecidable, in_range, merge
+from .merge import Undecidable, merge
 from .policy import Policies
 from .ranked import settle_rows
 from .rules import THREE_WAY, Group, Policy, PolicyName
 from .stamps import supersedes
-from .table import ColumnInfo, ColumnKind, TableInfo, TableName
+from .table import TableInfo, TableName
 from .types import Action, Change, ConflictType, Decision, LocalRow, Provenance, Record, Row, key_of
 from .values import order_key, same_row
 
@@ -244,13 +243,9 @@ def _by_columns(policy: Policy, s: _Situation) -> tuple[Decision, str]:
     reason = f"merged: {'; '.join(parts) or 'nothing of the change is left'}"
     if merged.clashes:
         reason += f"; both sides changed {s.table.names(merged.clashes)}"
-    # Where columns go by a timestamp, the row's own writer stays remembered: a later change of an origin that has not seen what
-    # won here would else win whatever its timestamp says.
-    timed = any(group.name is PolicyName.LATEST_TIMESTAMP for group in policy.groups)
-    provenance = None if timed else s.origin
     if same_row(merged.row, current):
-        return Decision(Action.KEEP, provenance=provenance), reason
-    return Decision(Action.WRITE_UPDATE, merged.row, provenance=provenance), reason
+        return Decision(Action.KEEP, provenance=s.origin), reason
+    return Decision(Action.WRITE_UPDATE, merged.row, provenance=s.origin), reason
 
 
 def _by_hook(conflict: ConflictType, policy: Policy, s: _Situation) -> tuple[Decision, str]:
@@ -293,8 +288,6 @@ def _row_of_hook(answer: Mapping[object, object], conflict: ConflictType, s: _Si
             raise HookError(f"the hook returned a {type(value).__name__} for column {s.table.columns[ordinal].name}")
         if value is None and not s.table.columns[ordinal].nullable:
             raise HookError(f"the hook returned NULL for column {s.table.columns[ordinal].name}, which cannot be NULL")
-        if not _fits(value, s.table.columns[ordinal]):
-            raise HookError(f"the hook returned a value that column {s.table.columns[ordinal].name} cannot hold")
         row[ordinal] = value
     made = tuple(row)
     known = [image for image in (s.local.row, s.change.after) if image is not None]
@@ -302,22 +295,6 @@ def _row_of_hook(answer: Mapping[object, object], conflict: ConflictType, s: _Si
         if key_of(made, key) not in [key_of(image, key) for image in known]:
             raise HookError(f"the hook made a new key ({s.table.names(key)})")
     return made
-
-
-_NUMBER = re.compile(rb"-?\d+(\.\d+)?")
-
-
-def _fits(value: object, column: ColumnInfo) -> bool:
-    """Whether a hook's value is of its column's kind, and within its range where that is known."""
-    if value is None:
-        return True
-    if column.kind is ColumnKind.INTEGER:
-        return isinstance(value, int) and in_range(value, column)
-    if column.kind is ColumnKind.FLOAT:
-        return isinstance(value, int | float)
-    if column.kind is ColumnKind.DECIMAL:
-        return isinstance(value, bytes) and _NUMBER.fullmatch(value) is not None and in_range(value, column)
-    return isinstance(value, bytes) or column.kind is ColumnKind.OTHER
 
 
 def _stop(action: Action, reason: str) -> tuple[Decision, str]:

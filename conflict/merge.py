@@ -12,12 +12,11 @@ difference is then a clash.
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .rules import Group, Policy, PolicyName, units
-from .table import ColumnInfo, ColumnKind, TableInfo
+from .table import ColumnInfo, TableInfo
 from .types import Change, Row, key_of
 from .values import add_difference, order_key, same_row, same_value
 
@@ -93,22 +92,13 @@ def _calculate(group: Group, column: ColumnInfo, current: object, before: object
             value = pair[-1] if group.name is PolicyName.GREATEST else pair[0]
     except ValueError:
         raise Undecidable(f"{group.name} cannot be calculated in column {column.name}") from None
-    if not in_range(value, column):
+    if isinstance(value, int) and not _in_range(value, column):
         raise Undecidable(f"{group.name} leaves the range of column {column.name}")
     return value
 
 
-def in_range(value: object, column: ColumnInfo) -> bool:
-    """Whether a number is within its column's bounds, of which a DECIMAL's are those of its whole digits."""
-    if column.kind is ColumnKind.DECIMAL and isinstance(value, bytes):
-        number = int(decimal.Decimal(value.decode()).copy_abs()) * (-1 if value.startswith(b"-") else 1)
-        below = column.minimum == 0 and value.startswith(b"-")
-    elif isinstance(value, int):
-        number, below = value, False
-    else:
-        return True
-    low, high = column.minimum, column.maximum
-    return not below and (low is None or number >= low) and (high is None or number <= high)
+def _in_range(value: int, column: ColumnInfo) -> bool:
+    return (column.minimum is None or value >= column.minimum) and (column.maximum is None or value <= column.maximum)
 
 
 def _clash_won(group: Group, policy: Policy, table: TableInfo, unit: tuple[int, ...], wins: Callable[[Group], bool]) -> bool:

@@ -152,9 +152,6 @@ def _column_info(column: Column) -> ColumnInfo:
         kind = ColumnKind.INTEGER
         bits = _INTEGERS[Type(column.type)]
         low, high = (0, 2**bits - 1) if column.unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    elif kind is ColumnKind.DECIMAL:
-        high = 10 ** (column.precision - column.decimals) - 1
-        low = 0 if column.unsigned else -high
     elif column.type in _TEXTS:
         kind = ColumnKind.BINARY if column.charset == _BINARY_CHARSET else ColumnKind.TEXT
     return ColumnInfo(column.name, kind, nullable=column.nullable, minimum=low, maximum=high)

@@ -55,8 +55,6 @@ PRIORITY = {"default": "site_priority"}
 MERGE = {"default": {**DELETE_WINS, "update_differing": "merge_columns"}}
 DELTA = {"default": {**DELETE_WINS, "update_differing": {"policy": "delta", "columns": ["n"]}}}
 GREATEST = {"default": {**DELETE_WINS, "update_differing": {"policy": "greatest", "columns": ["n"]}}}
-MERGE_BY_COLUMN = {"default": {**DELETE_WINS, "update_differing": {"policy": "merge_columns",
-                   "columns": {"a, b, ts": BY_COLUMN["default"]}, "clash": "site_priority"}}}
 ALL_PLUS_FLIP = ("insert", "set", "flip", "delete", "move", "claim", "swap")
 PLAIN = ("insert", "set", "delete")
 
@@ -75,8 +73,6 @@ CONVERGING = (
             memory=Memory.LOCAL, wait_for_clock=False),
     Profile("priority, exact knowledge of local changes alone", PRIORITY, operations=ALL_PLUS_FLIP,
             memory=Memory.LOCAL, wait_for_clock=False),
-    Profile("merge, a group by its own timestamp, exact knowledge of local changes alone", MERGE_BY_COLUMN,
-            operations=("set",), memory=Memory.LOCAL, wait_for_clock=False),
     Profile("latest by column, two sites", BY_COLUMN, operations=PLAIN),
     Profile("latest by column, three sites", BY_COLUMN, sites=3, operations=PLAIN),
     Profile("priority, exact knowledge", PRIORITY, operations=ALL_PLUS_FLIP, exact=True, wait_for_clock=False),

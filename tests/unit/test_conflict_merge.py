@@ -26,17 +26,16 @@ TABLE = TableInfo(
     (
         ColumnInfo("id", ColumnKind.INTEGER, nullable=False),
         ColumnInfo("quantity", ColumnKind.INTEGER, minimum=0, maximum=255),
-        ColumnInfo("price", ColumnKind.DECIMAL, minimum=-(10**37) + 1, maximum=10**37 - 1),
+        ColumnInfo("price", ColumnKind.DECIMAL),
         ColumnInfo("weight", ColumnKind.FLOAT),
         ColumnInfo("seen_at", ColumnKind.TEMPORAL),
         ColumnInfo("spent", ColumnKind.TIME),
         ColumnInfo("name", ColumnKind.TEXT),
         ColumnInfo("data", ColumnKind.OTHER),
-        ColumnInfo("left", ColumnKind.DECIMAL, minimum=0, maximum=99),
     ),
     key=(0,),
 )
-BASE: Row = (1, 10, b"5.00", 1.5, b"2024-05-01 10:00:00", b"01:00:00", b"pen", b"{}", b"9.00")
+BASE: Row = (1, 10, b"5.00", 1.5, b"2024-05-01 10:00:00", b"01:00:00", b"pen", b"{}")
 NAMES = [c.name for c in TABLE.columns]
 
 
@@ -164,9 +163,6 @@ def test_delta_counts_even_if_both_sides_came_to_the_same_number() -> None:
     [
         ("quantity", 10, 0, 5, "leaves the range of column quantity"),
         ("quantity", 10, 200, 100, "leaves the range of column quantity"),
-        ("price", b"5.00", b"5.01", b"9" * 37 + b".99", "leaves the range of column price"),
-        ("price", b"5.01", b"5.00", b"-" + b"9" * 37 + b".99", "leaves the range of column price"),
-        ("left", b"3.00", b"1.00", b"1.99", "leaves the range of column left"),
         ("quantity", None, 3, 5, "cannot be calculated in column quantity"),
         ("quantity", 10, 3, None, "cannot be calculated in column quantity"),
         ("price", b"5.00", b"six", b"1.00", "cannot be calculated in column price"),
@@ -240,7 +236,7 @@ def test_floats_and_bytes_compare_as_stored(word: str) -> None:
 def test_generated_columns_are_left_to_the_database() -> None:
     """A generated column differs because what it is made of does: it is no clash of its own."""
     total = TableInfo("shop", "stock", (*TABLE.columns[:7], ColumnInfo("total", ColumnKind.OTHER, generated=True)), key=(0,))
-    change = Change(BASE[:8], (*row(quantity=12)[:7], b"60"))
+    change = Change(BASE, (*row(quantity=12)[:7], b"60"))
     decision = settle({"policy": "merge_columns", "clash": "halt"}, change, (*row(price=b"6.00")[:7], b"70"), table=total)
     assert decision.action is Action.WRITE_UPDATE
     assert decision.row is not None and decision.row[:7] == row(quantity=12, price=b"6.00")[:7]
