@@ -19,7 +19,7 @@ from .rules import THREE_WAY, Group, Policy, PolicyName
 from .stamps import supersedes
 from .table import TableInfo, TableName
 from .types import Action, Change, ConflictType, Decision, LocalRow, Provenance, Record, Row, key_of
-from .values import order_key, same_row
+from .values import holds, order_key, same_row, same_value
 
 __all__ = ["decide", "decide_structural"]
 
@@ -243,9 +243,13 @@ def _by_columns(policy: Policy, s: _Situation) -> tuple[Decision, str]:
     reason = f"merged: {'; '.join(parts) or 'nothing of the change is left'}"
     if merged.clashes:
         reason += f"; both sides changed {s.table.names(merged.clashes)}"
+    # One writer is remembered of a row. Where columns tell what is later, a unit that the change lost, or did not touch, is still
+    # the target's own: the next change must compare it too.
+    by_column = any(group.name is PolicyName.LATEST_TIMESTAMP for group in policy.groups)
+    provenance = None if by_column else s.origin
     if same_row(merged.row, current):
-        return Decision(Action.KEEP, provenance=s.origin), reason
-    return Decision(Action.WRITE_UPDATE, merged.row, provenance=s.origin), reason
+        return Decision(Action.KEEP, provenance=provenance), reason
+    return Decision(Action.WRITE_UPDATE, merged.row, provenance=provenance), reason
 
 
 def _by_hook(conflict: ConflictType, policy: Policy, s: _Situation) -> tuple[Decision, str]:
@@ -280,6 +284,7 @@ def _row_of_hook(answer: Mapping[object, object], conflict: ConflictType, s: _Si
     if base is None or conflict is ConflictType.MULTIPLE_UNIQUE_CONFLICTS:
         raise HookError(f"the hook returned values, which is no answer to {conflict}")
     row = list(base)
+    known = [image for image in (s.local.row, s.change.after) if image is not None]
     for name, value in answer.items():
         ordinal = s.table.ordinal(name) if isinstance(name, str) else None
         if ordinal is None:
@@ -288,9 +293,10 @@ def _row_of_hook(answer: Mapping[object, object], conflict: ConflictType, s: _Si
             raise HookError(f"the hook returned a {type(value).__name__} for column {s.table.columns[ordinal].name}")
         if value is None and not s.table.columns[ordinal].nullable:
             raise HookError(f"the hook returned NULL for column {s.table.columns[ordinal].name}, which cannot be NULL")
+        if not holds(s.table.columns[ordinal], value) and not any(same_value(value, image[ordinal]) for image in known):
+            raise HookError(f"the hook returned a value that column {s.table.columns[ordinal].name} cannot hold")
         row[ordinal] = value
     made = tuple(row)
-    known = [image for image in (s.local.row, s.change.after) if image is not None]
     for key in (s.table.key, *s.table.unique_keys):
         if key_of(made, key) not in [key_of(image, key) for image in known]:
             raise HookError(f"the hook made a new key ({s.table.names(key)})")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from .rules import Group, Policy, PolicyName, units
 from .table import ColumnInfo, TableInfo
 from .types import Change, Row, key_of
-from .values import add_difference, order_key, same_row, same_value
+from .values import add_difference, holds, order_key, same_row, same_value
 
 __all__ = ["Merged", "Undecidable", "merge"]
 
@@ -92,13 +92,9 @@ def _calculate(group: Group, column: ColumnInfo, current: object, before: object
             value = pair[-1] if group.name is PolicyName.GREATEST else pair[0]
     except ValueError:
         raise Undecidable(f"{group.name} cannot be calculated in column {column.name}") from None
-    if isinstance(value, int) and not _in_range(value, column):
+    if not holds(column, value):
         raise Undecidable(f"{group.name} leaves the range of column {column.name}")
     return value
-
-
-def _in_range(value: int, column: ColumnInfo) -> bool:
-    return (column.minimum is None or value >= column.minimum) and (column.maximum is None or value <= column.maximum)
 
 
 def _clash_won(group: Group, policy: Policy, table: TableInfo, unit: tuple[int, ...], wins: Callable[[Group], bool]) -> bool:

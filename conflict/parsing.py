@@ -267,7 +267,12 @@ class Reader:
             return None
         timed = name is PolicyName.LATEST_TIMESTAMP
         self.known_keys(options, ("policy", "column") if timed else ("policy",), path)
-        return Group(columns, name, self._column(options, path) if timed else None, path)
+        group = Group(columns, name, self._column(options, path) if timed else None, path)
+        if group.column is not None and not group.has_stamp:
+            # The timestamp would not tell of when which of the columns was written: it may come from the other side than they.
+            remedy = f'name it among columns without globs, as "price, currency, {group.column}": they are then settled together'
+            self.problem((*path, "column"), group.column, "a timestamp column that does not belong to its group", remedy)
+        return group
 
     def _clash(self, value: object, path: Path) -> Group:
         """The group of all columns that no other group names."""

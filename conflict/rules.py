@@ -99,7 +99,7 @@ class Group:
     """How some columns are settled; ``columns`` are names or globs.
 
     Several names together are one unit: if both sides changed any of them, all come from the same side. A glob's columns
-    are each for themselves. ``column`` is the timestamp column of ``latest_timestamp``.
+    are each for themselves. ``column`` is the timestamp column of ``latest_timestamp``, one of the unit.
     """
 
     columns: tuple[str, ...]
@@ -111,6 +111,12 @@ class Group:
     def names(self) -> tuple[str, ...]:
         """The columns that it names itself, without globs."""
         return tuple([c for c in self.columns if not _is_glob(c)])
+
+    @property
+    def has_stamp(self) -> bool:
+        """Whether its timestamp column is one of its own, and goes with all others from the same side."""
+        own = [c.casefold() for c in self.names]
+        return self.column is not None and self.column.casefold() in own and len(own) == len(self.columns)
 
     @property
     def unit(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from decimal import Decimal
 
 __all__ = ["ColumnInfo", "ColumnKind", "TableInfo", "TableName"]
 
@@ -32,14 +33,15 @@ class ColumnKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
-    """One column. ``minimum`` and ``maximum`` bound a number column, where they are known."""
+    """One column. ``minimum`` and ``maximum`` bound a number column, and ``scale`` its fraction digits, where they are known."""
 
     name: str
     kind: ColumnKind
     nullable: bool = True
     generated: bool = False
-    minimum: int | None = None
-    maximum: int | None = None
+    minimum: int | Decimal | None = None
+    maximum: int | Decimal | None = None
+    scale: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,27 @@ NaN equals itself. Values of different Python types are never equal.
 from __future__ import annotations
 
 import decimal
+import math
+import re
 import struct
 
-from .table import ColumnKind
+from .table import ColumnInfo, ColumnKind
 from .types import Row
 
-__all__ = ["add_difference", "differing_columns", "order_key", "same_row", "same_value"]
+__all__ = ["add_difference", "differing_columns", "holds", "order_key", "same_row", "same_value"]
 
 _EXACT = decimal.Context(prec=130, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow])
 """MySQL's DECIMAL has at most 65 digits; sums of three never need more than this, and anything inexact raises."""
+
+_DECIMAL = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)")
+_TYPES: dict[ColumnKind, type | tuple[type, ...]] = {
+    ColumnKind.INTEGER: int,
+    ColumnKind.DECIMAL: int,
+    ColumnKind.FLOAT: (int, float),
+    ColumnKind.OTHER: (int, bytes),
+    **dict.fromkeys((ColumnKind.TEMPORAL, ColumnKind.TIME, ColumnKind.TEXT, ColumnKind.BINARY), bytes),
+}
+"""Of the values of each kind; a DECIMAL may be bytes too."""
 
 
 def same_value(a: object, b: object) -> bool:
@@ -65,6 +77,24 @@ def add_difference(kind: ColumnKind, current: object, before: object, after: obj
         total = _EXACT.add(_decimal(current), step)
         return format(total if total else abs(total), "f").encode()
     raise ValueError(f"a {kind} column has no exact difference")
+
+
+def holds(column: ColumnInfo, value: object) -> bool:
+    """Whether a value is of the column's kind, and a number in its range. NULL is."""
+    if value is None:
+        return True
+    number: object = value
+    if column.kind is ColumnKind.DECIMAL and isinstance(value, bytes):
+        if _DECIMAL.fullmatch(value) is None:
+            return False
+        number = _decimal(value)
+        if column.scale is not None and len(value.partition(b".")[2]) > column.scale:
+            return False
+    elif not isinstance(value, _TYPES[column.kind]) or (isinstance(value, float) and not math.isfinite(value)):
+        return False
+    if not isinstance(number, int | decimal.Decimal):
+        return True
+    return (column.minimum is None or number >= column.minimum) and (column.maximum is None or number <= column.maximum)
 
 
 def _decimal(value: bytes) -> decimal.Decimal:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conflict.engine import decide, decide_structural
@@ -16,7 +17,7 @@ from conflict.types import Action, ConflictType, Decision, LocalRow, Provenance,
 from conflict.types import Change as RowChange
 
 from ..context import now_us
-from ..errors import ApplyError, ConflictHalt
+from ..errors import ApplyError, ConflictHalt, DecodeError, ReplicatorError
 from ..row.decode import rows_flags
 from ..stream.reader import Txn
 from ..stream.wire import read_events
@@ -149,8 +150,18 @@ class Resolver:
                 where=f"table {shape.name}, {shape.key_names}, GTID {txn.gtid}, sequence {txn.sequence}",
                 remedy="give that row another value, or delete it",
             )
-        last_try = tries >= _TRIES
-        if not self._carry_out(session, txn, change, shape, local, row_change, decision, last_try=last_try):
+        last_try, by_function = tries >= _TRIES, _by_function(decision)
+        if by_function:
+            session.run(b"SAVEPOINT f")
+        try:
+            done = self._carry_out(session, txn, change, shape, local, row_change, decision, last_try=last_try)
+        except (ApplyError, DecodeError) as error:
+            if not by_function or isinstance(error, ConflictHalt):
+                raise
+            session.run(b"ROLLBACK TO SAVEPOINT f;" + STRICT)
+            decision = _put_aside(decision, error)
+            done = self._carry_out(session, txn, change, shape, local, row_change, decision, last_try=last_try)
+        if not done:
             if memory is not None:
                 memory.cover(session)
             self._decide(session, txn, change, tries + 1, releasing=releasing)
@@ -408,3 +419,19 @@ class Resolver:
             remedy="make the target's table and rows fit, then `replicator resume`; or leave the transaction out with "
             "`replicator skip`",
         ) from error
+
+
+def _by_function(decision: Decision) -> bool:
+    """Whether a user's function decided what to write."""
+    record = decision.record
+    written = decision.action not in (Action.HALT, Action.QUARANTINE)
+    return record is not None and written and record.policy.startswith(f"{PolicyName.PYTHON}:")
+
+
+def _put_aside(decision: Decision, error: ReplicatorError) -> Decision:
+    """What becomes of a function's decision that cannot be carried out. The server's words may hold values: its number does not."""
+    assert decision.record is not None
+    cause = error.__cause__
+    why = f"error {cause.errno} of the target" if isinstance(cause, ServerError) else error.what
+    record = replace(decision.record, decision=Action.QUARANTINE, reason=f"put aside: the hook's answer cannot be written: {why}")
+    return Decision(Action.QUARANTINE, record=record)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import lru_cache
 
 from conflict.stamps import Register
@@ -20,8 +22,10 @@ from .plan import Image, TablePlan, quote
 
 __all__ = ["Shape", "shape_of"]
 
-_INTEGERS = {Type.TINY: 8, Type.SHORT: 16, Type.INT24: 24, Type.LONG: 32, Type.LONGLONG: 64}
+_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
+_NUMBER = re.compile(r"([a-z]+)(?:\((\d+)(?:,(\d+))?\))?")
 _KINDS = {
+    **dict.fromkeys((Type.TINY, Type.SHORT, Type.INT24, Type.LONG, Type.LONGLONG), ColumnKind.INTEGER),
     Type.YEAR: ColumnKind.INTEGER,
     Type.DECIMAL: ColumnKind.DECIMAL,
     Type.FLOAT: ColumnKind.FLOAT,
@@ -51,7 +55,7 @@ class Shape:
         self.info = TableInfo(
             plan.map.schema,
             plan.map.table,
-            tuple([_column_info(c) for c in self._columns]),
+            tuple([_column_info(plan, c) for c in self._columns]),
             self._key or tuple(range(len(self._columns))),
             tuple(uniques),
         )
@@ -145,13 +149,26 @@ def _fold_of(plan: TablePlan, column: Column) -> Callable[[bytes], object] | Non
     return fold_of(charset, there.collation)
 
 
-def _column_info(column: Column) -> ColumnInfo:
+def _column_info(plan: TablePlan, column: Column) -> ColumnInfo:
     kind = _KINDS.get(Type(column.type), ColumnKind.OTHER)
-    low = high = None
-    if column.type in _INTEGERS:
-        kind = ColumnKind.INTEGER
-        bits = _INTEGERS[Type(column.type)]
-        low, high = (0, 2**bits - 1) if column.unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    elif column.type in _TEXTS:
+    if column.type in _TEXTS:
         kind = ColumnKind.BINARY if column.charset == _BINARY_CHARSET else ColumnKind.TEXT
-    return ColumnInfo(column.name, kind, nullable=column.nullable, minimum=low, maximum=high)
+    there = plan.target.column(column.name)
+    low, high, scale = _bounds(there.type if there is not None else "")
+    return ColumnInfo(column.name, kind, nullable=column.nullable, minimum=low, maximum=high, scale=scale)
+
+
+def _bounds(column_type: str) -> tuple[int | Decimal | None, int | Decimal | None, int | None]:
+    """The least and greatest number that a column of that COLUMN_TYPE holds, and its fraction digits; None of other types."""
+    found = _NUMBER.match(column_type.lower())
+    unsigned = "unsigned" in column_type.lower()
+    if found and found[1] in _BITS:
+        bits = _BITS[found[1]]
+        return (0, 2**bits - 1, 0) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1, 0)
+    if found and found[1] == "year":
+        return 0, 2155, 0
+    if found and found[1] == "decimal":
+        precision, scale = int(found[2] or 10), int(found[3] or 0)
+        nines = (9,) * precision
+        return 0 if unsigned else Decimal((1, nines, -scale)), Decimal((0, nines, -scale)), scale
+    return None, None, None

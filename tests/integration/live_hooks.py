@@ -6,7 +6,7 @@ import time
 
 from conflict import Answer, HookConflict
 
-__all__ = ["hang", "longer", "nonsense", "raise_error"]
+__all__ = ["hang", "longer", "misfit", "nonsense", "raise_error", "too_long"]
 
 
 def longer(conflict: HookConflict) -> Answer:
@@ -31,3 +31,13 @@ def hang(conflict: HookConflict) -> Answer:
 def nonsense(conflict: HookConflict) -> Answer:
     """A column that is not there."""
     return {"no such column": 1}
+
+
+def misfit(conflict: HookConflict) -> Answer:
+    """A value of another type than the column's."""
+    return {"n": 1.5}
+
+
+def too_long(conflict: HookConflict) -> Answer:
+    """A value that only the server knows not to fit."""
+    return {"a": b"secret value" * 10}

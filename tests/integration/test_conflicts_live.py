@@ -151,8 +151,14 @@ def test_observe_records_and_writes_nothing(pairs: Pairs, flavor: str) -> None:
 
 
 def test_a_hook_that_fails_puts_the_change_aside(pairs: Pairs, flavor: str) -> None:
-    """One that raises, hangs, or answers nonsense: quarantine with the reason, no values in it, and the flow goes on."""
-    tables = {"raise_error": "RuntimeError", "hang": "ms", "nonsense": "column"}
+    """One that raises, hangs, or answers nonsense, or what the target refuses: quarantine with the reason, no values in it, and the flow goes on."""
+    tables = {
+        "raise_error": "RuntimeError",
+        "hang": "ms",
+        "nonsense": "column",
+        "misfit": "column n cannot hold",
+        "too_long": "cannot be written: the target takes a row only without strict mode",
+    }
     policies = {f"*.{name}": {"update_differing": {"policy": f"{HOOKS}:{name}", "limit_ms": 300}} for name in tables}
     pair = start(pairs, flavor, {"tables": policies}, list(tables), detect="full")
     for table in tables:

@@ -53,6 +53,15 @@ BY_COLUMN_UNTIL_DELETED = {
 }
 PRIORITY = {"default": "site_priority"}
 MERGE = {"default": {**DELETE_WINS, "update_differing": "merge_columns"}}
+MERGE_BY_COLUMN = {
+    "default": {
+        **DELETE_WINS,
+        "update_differing": {
+            "policy": "merge_columns",
+            "columns": {"a, b, ts": {"policy": "latest_timestamp", "column": "ts"}, "*": "site_priority"},
+        },
+    }
+}
 DELTA = {"default": {**DELETE_WINS, "update_differing": {"policy": "delta", "columns": ["n"]}}}
 GREATEST = {"default": {**DELETE_WINS, "update_differing": {"policy": "greatest", "columns": ["n"]}}}
 ALL_PLUS_FLIP = ("insert", "set", "flip", "delete", "move", "claim", "swap")
@@ -79,6 +88,11 @@ CONVERGING = (
     Profile("latest by column, deletes win, keys not used again", BY_COLUMN_UNTIL_DELETED, operations=PLAIN, **BARE),
     Profile("priority, keys not used again", PRIORITY, operations=PLAIN, **BARE),
     Profile("merge, keys not used again", MERGE, operations=PLAIN, **BARE),
+    Profile("merge by a column of the unit, exact knowledge of local changes alone", MERGE_BY_COLUMN, operations=PLAIN,
+            memory=Memory.LOCAL, reuse_keys=False, wait_for_clock=False),
+    Profile("merge by a column of the unit, exact knowledge, rows that stay", MERGE_BY_COLUMN, operations=("set",),
+            memory=Memory.LOCAL, wait_for_clock=False),
+    Profile("merge by a column of the unit, keys not used again", MERGE_BY_COLUMN, operations=PLAIN, **BARE),
     Profile("delta, two sites", DELTA, operations=("add",), sums=True, **BARE),
     Profile("delta, three sites", DELTA, sites=3, operations=("add",), sums=True, **BARE),
     Profile("delta with deletes, three sites", DELTA, sites=3, operations=("add",) * 6 + ("delete",), sums=True, **BARE),
@@ -105,6 +119,8 @@ DIVERGING = (
             why="priority is no order in time: the same three changes settle differently in another order"),
     Profile("priority, keys used again", PRIORITY, operations=PLAIN, why="a new row is taken for the old one"),
     Profile("merge, three sites", MERGE, sites=3, operations=("set",), why="as for priority, column by column"),
+    Profile("merge by a column of the unit, three sites", MERGE_BY_COLUMN, sites=3, operations=PLAIN,
+            reuse_keys=False, memory=Memory.NONE, why="an update may overtake the insert that made its row"),
     Profile("merge by latest", {"default": {"update_differing": {"policy": "merge_columns", "clash": "latest_timestamp"},
             **DELETE_WINS}}, operations=("set",), why="commit times are known of rows, not of columns"),
     Profile("merge, updates win over deletes",

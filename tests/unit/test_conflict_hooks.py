@@ -30,7 +30,7 @@ from conflict.hooks import HookError, HookRunner
 TABLE = TableInfo(
     "shop",
     "item",
-    (ColumnInfo("id", ColumnKind.INTEGER, nullable=False), ColumnInfo("u", ColumnKind.TEXT), ColumnInfo("n", ColumnKind.INTEGER)),
+    (ColumnInfo("id", ColumnKind.INTEGER, nullable=False), ColumnInfo("u", ColumnKind.TEXT), ColumnInfo("n", ColumnKind.INTEGER, maximum=99)),
     key=(0,),
     unique_keys=((1,),),
 )
@@ -130,6 +130,9 @@ def test_values_without_a_current_row_change_the_after_image(hooked: Hooked) -> 
         ({"n": "42"}, "a str for column n"),
         ({"n": True}, "a bool for column n"),
         ({"n": [1]}, "a list for column n"),
+        ({"n": 1.5}, "a value that column n cannot hold"),
+        ({"n": b"42"}, "a value that column n cannot hold"),
+        ({"n": 100}, "a value that column n cannot hold"),
         ({"id": None}, "NULL for column id"),
         ({"id": 3}, "a new key (id)"),
         ({"u": b"z"}, "a new key (u)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,13 +21,14 @@ from conflict import (
     parse_policies,
 )
 
+LOW, HIGH = (Decimal((sign, (9,) * 37, -2)) for sign in (1, 0))
 TABLE = TableInfo(
     "shop",
     "stock",
     (
         ColumnInfo("id", ColumnKind.INTEGER, nullable=False),
         ColumnInfo("quantity", ColumnKind.INTEGER, minimum=0, maximum=255),
-        ColumnInfo("price", ColumnKind.DECIMAL),
+        ColumnInfo("price", ColumnKind.DECIMAL, minimum=LOW, maximum=HIGH, scale=2),
         ColumnInfo("weight", ColumnKind.FLOAT),
         ColumnInfo("seen_at", ColumnKind.TEMPORAL),
         ColumnInfo("spent", ColumnKind.TIME),
@@ -103,13 +105,23 @@ def test_a_clash_is_settled_as_configured(word: str, name: bytes | None, action:
 
 
 def test_a_clash_by_the_latest_column() -> None:
-    """The row whose timestamp column is later gives the columns that both changed."""
-    policy = {"policy": "merge_columns", "clash": {"policy": "latest_timestamp", "column": "seen_at"}}
+    """The row whose timestamp column is later gives the unit that both changed."""
+    policy = {"policy": "merge_columns", "columns": {"name, seen_at": {"policy": "latest_timestamp", "column": "seen_at"}}}
     later, earlier = b"2024-05-01 12:00:00", b"2024-05-01 11:00:00"
     won = settle(policy, Change(BASE, row(name=b"east", seen_at=later)), row(name=b"west", seen_at=earlier, quantity=1))
     assert won.row == row(name=b"east", seen_at=later, quantity=1)
     lost = settle(policy, Change(BASE, row(name=b"east", seen_at=earlier)), row(name=b"west", seen_at=later, quantity=1))
     assert lost.action is Action.KEEP
+
+
+@pytest.mark.parametrize("quantity", [10, 7])
+def test_a_unit_of_the_latest_column_keeps_the_memory_of_what_it_beats(quantity: int) -> None:
+    """The origin's next change is compared too: the one before it did not supersede what is here, whatever else it brought."""
+    policy = {"policy": "merge_columns", "columns": {"name, seen_at": {"policy": "latest_timestamp", "column": "seen_at"}}}
+    later, earlier = b"2024-05-01 12:00:00", b"2024-05-01 11:00:00"
+    change = Change(BASE, row(name=b"east", seen_at=earlier, quantity=quantity))
+    assert settle(policy, change, row(name=b"west", seen_at=later)).provenance is None
+    assert settle({"policy": "merge_columns"}, change, row(name=b"west", seen_at=later)).provenance is not None
 
 
 def test_columns_named_together_come_from_one_side() -> None:
@@ -163,6 +175,8 @@ def test_delta_counts_even_if_both_sides_came_to_the_same_number() -> None:
     [
         ("quantity", 10, 0, 5, "leaves the range of column quantity"),
         ("quantity", 10, 200, 100, "leaves the range of column quantity"),
+        ("price", b"1.00", b"1.01", b"9" * 35 + b".99", "leaves the range of column price"),
+        ("price", b"1.01", b"1.00", b"-" + b"9" * 35 + b".99", "leaves the range of column price"),
         ("quantity", None, 3, 5, "cannot be calculated in column quantity"),
         ("quantity", 10, 3, None, "cannot be calculated in column quantity"),
         ("price", b"5.00", b"six", b"1.00", "cannot be calculated in column price"),

@@ -22,6 +22,8 @@ EXAMPLE = {
     },
 }
 
+LATEST = {"policy": "latest_timestamp"}
+
 
 def look_up(policies: Policies, schema: str, table: str) -> dict[str, str]:
     """The policy of each type, as written in the conflict log."""
@@ -230,6 +232,24 @@ def test_every_policy_has_a_use() -> None:
             ("default", "insert_exists", "column"),
             "not a column name",
             "one column's name",
+        ),
+        (
+            {"tables": {"a.b": {"columns": {"price, currency": {"policy": "latest_timestamp", "column": "priced_at"}}}}},
+            ("tables", "a.b", "columns", "price, currency", "column"),
+            "does not belong to its group",
+            '"price, currency, priced_at"',
+        ),
+        (
+            {"tables": {"a.b": {"columns": {"price, pri*": {"policy": "latest_timestamp", "column": "price"}}}}},
+            ("tables", "a.b", "columns", "price, pri*", "column"),
+            "does not belong to its group",
+            "without globs",
+        ),
+        (
+            {"tables": {"a.b": {"update_differing": {"policy": "greatest", "column": "n", "clash": LATEST | {"column": "t"}}}}},
+            ("tables", "a.b", "update_differing", "clash", "column"),
+            "does not belong to its group",
+            "without globs",
         ),
         ({"tables": ["shop.stock"]}, ("tables",), "not a mapping", "key: value"),
         ({"tables": {"stock": "halt"}}, ("tables", "stock"), "not of the form schema.table", "backticks"),

@@ -48,7 +48,7 @@ def check(policy: Any, table: TableInfo = TABLE) -> list[Problem]:
         ({"columns": {"quantty": "delta"}}, ("columns", "quantty"), "quantty", "has no column"),
         ({"columns": {"quantity,nam": "halt"}}, ("columns", "quantity,nam"), "nam", "has no column"),
         ({"columns": {"nam*": "delta"}}, ("columns", "nam*"), "name", "is text"),
-        ({"columns": {"name": {"policy": "latest_timestamp", "column": "at"}}}, ("columns", "name"), "at", "has no column"),
+        ({"columns": {"at": {"policy": "latest_timestamp", "column": "at"}}}, ("columns", "at"), "at", "has no column"),
         ({"default": {"policy": "latest_timestamp", "column": "name"}}, ("default", "column"), "name", "does not tell"),
         ({"default": {"policy": "latest_timestamp", "column": "spent"}}, ("default", "column"), "spent", "does not tell"),
         ({"default": {"policy": "latest_timestamp", "column": "changed"}}, ("default", "column"), "changed", "has no column"),

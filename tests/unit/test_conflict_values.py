@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from conflict import Change, ColumnInfo, ColumnKind, Provenance, TableInfo, is_unseen, registers, supersedes
 from conflict.stamps import stamp
-from conflict.values import add_difference, differing_columns, order_key, same_row, same_value
+from conflict.values import add_difference, differing_columns, holds, order_key, same_row, same_value
 
 TABLE = TableInfo("s", "t", tuple([ColumnInfo(n, ColumnKind.INTEGER) for n in "abcd"]), key=(0,), unique_keys=((1,), (2, 3)))
 
@@ -37,6 +38,29 @@ def test_equality_is_as_stored(a: object, b: object, same: bool) -> None:
     assert same_value(a, b) is same
     assert same_row((1, a), (1, b)) is same
     assert differing_columns((1, a), (1, b)) == (() if same else (1,))
+
+
+@pytest.mark.parametrize(
+    ("column", "held", "refused"),
+    [
+        (ColumnInfo("c", ColumnKind.INTEGER, minimum=-128, maximum=127, scale=0), [None, -128, 127], [-129, 128, 1.0, b"1"]),
+        (
+            ColumnInfo("c", ColumnKind.DECIMAL, minimum=Decimal("-9.99"), maximum=Decimal("9.99"), scale=2),
+            [None, b"9.99", b"-9.99", b"+.5", b"1.", 9],
+            [b"10.00", b"-10", b"1.001", b"abc", b"", b" 1", b"1e1", b"1_0", b"NaN", 10, 1.5],
+        ),
+        (ColumnInfo("c", ColumnKind.FLOAT), [None, 1.5, 2], [math.nan, math.inf, b"1.5"]),
+        (ColumnInfo("c", ColumnKind.TEMPORAL), [None, b"2024-01-01"], [20240101, 1.5]),
+        (ColumnInfo("c", ColumnKind.TEXT), [None, b"a"], [1, 1.5]),
+        (ColumnInfo("c", ColumnKind.OTHER), [None, b"{}", 1], [1.5]),
+    ],
+)
+def test_a_column_holds_what_is_of_its_kind_and_in_its_range(
+    column: ColumnInfo, held: list[object], refused: list[object]
+) -> None:
+    """A value that a function or a calculation made is known not to fit before the server is asked."""
+    assert [v for v in held if not holds(column, v)] == []
+    assert [v for v in refused if holds(column, v)] == []
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,11 @@ from .tables import Column, Table
 
 __all__ = ["check_policies", "table_info"]
 
-_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 _KINDS = {
+    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year"), ColumnKind.INTEGER),
     "decimal": ColumnKind.DECIMAL,
     "float": ColumnKind.FLOAT,
     "double": ColumnKind.FLOAT,
-    "year": ColumnKind.INTEGER,
     "date": ColumnKind.TEMPORAL,
     "datetime": ColumnKind.TEMPORAL,
     "timestamp": ColumnKind.TEMPORAL,
@@ -86,14 +85,9 @@ def table_info(table: Table) -> TableInfo:
 def _column(column: Column) -> ColumnInfo:
     word = re.match(r"[a-z]*", column.type)
     name = word[0] if word else ""
-    low = high = None
     kind = _KINDS.get(name, ColumnKind.OTHER)
-    if name in _BITS:
-        kind = ColumnKind.INTEGER
-        bits = _BITS[name]
-        low, high = (0, 2**bits - 1) if "unsigned" in column.type else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    elif _TEXT.fullmatch(name):
+    if _TEXT.fullmatch(name):
         kind = ColumnKind.TEXT
     elif _BINARY.fullmatch(name):
         kind = ColumnKind.BINARY
-    return ColumnInfo(column.name, kind, nullable=column.nullable, generated=column.generated, minimum=low, maximum=high)
+    return ColumnInfo(column.name, kind, nullable=column.nullable, generated=column.generated)
