@@ -429,7 +429,7 @@ def _by_function(decision: Decision) -> bool:
 
 
 def _put_aside(decision: Decision, error: ReplicatorError) -> Decision:
-    """What becomes of a function's decision that cannot be carried out. The server's words may hold values: its number does not."""
+    """What becomes of a function's decision that cannot be carried out. The server's words may hold values, its number not."""
     assert decision.record is not None
     cause = error.__cause__
     why = f"error {cause.errno} of the target" if isinstance(cause, ServerError) else error.what

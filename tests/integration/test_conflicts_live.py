@@ -151,7 +151,7 @@ def test_observe_records_and_writes_nothing(pairs: Pairs, flavor: str) -> None:
 
 
 def test_a_hook_that_fails_puts_the_change_aside(pairs: Pairs, flavor: str) -> None:
-    """One that raises, hangs, or answers nonsense, or what the target refuses: quarantine with the reason, no values in it, and the flow goes on."""
+    """One that raises, hangs, or answers what nobody can write: quarantine with the reason, no values in it; the flow goes on."""
     tables = {
         "raise_error": "RuntimeError",
         "hang": "ms",

@@ -30,7 +30,11 @@ from conflict.hooks import HookError, HookRunner
 TABLE = TableInfo(
     "shop",
     "item",
-    (ColumnInfo("id", ColumnKind.INTEGER, nullable=False), ColumnInfo("u", ColumnKind.TEXT), ColumnInfo("n", ColumnKind.INTEGER, maximum=99)),
+    (
+        ColumnInfo("id", ColumnKind.INTEGER, nullable=False),
+        ColumnInfo("u", ColumnKind.TEXT),
+        ColumnInfo("n", ColumnKind.INTEGER, maximum=99),
+    ),
     key=(0,),
     unique_keys=((1,),),
 )
