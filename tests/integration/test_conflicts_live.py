@@ -150,6 +150,35 @@ def test_observe_records_and_writes_nothing(pairs: Pairs, flavor: str) -> None:
     assert decisions["delete_missing"] == "would be halt"
 
 
+def test_observe_goes_on_where_what_it_left_out_is_in_the_way(pairs: Pairs, flavor: str) -> None:
+    """A parent whose child stayed, and a unique key that cannot be looked up: each is recorded, once, and the flow goes on."""
+    pair = start(pairs, flavor, {"mode": "observe"}, ["t"], detect="full")
+    name = pair.name
+    execute(
+        pair.origin,
+        f"CREATE TABLE {name}.p (id INT PRIMARY KEY)",
+        f"CREATE TABLE {name}.c (id INT PRIMARY KEY, p INT NOT NULL, v INT, FOREIGN KEY (p) REFERENCES {name}.p (id))",
+        f"CREATE TABLE {name}.o (id INT PRIMARY KEY, a VARCHAR(20), UNIQUE KEY (a(3)))",
+        f"INSERT INTO {name}.p VALUES (1), (2)",
+        f"INSERT INTO {name}.c VALUES (1, 1, 0), (2, 2, 0)",
+        f"INSERT INTO {name}.o VALUES (1, 'abc'), (2, 'xyz')",
+    )
+    pair.settle()
+    execute(pair.target, f"UPDATE {name}.c SET v=9 WHERE id=1", f"UPDATE {name}.o SET a='def' WHERE id=1")
+    execute(pair.origin, f"DELETE FROM {name}.c WHERE id=1", f"DELETE FROM {name}.p WHERE id=1")
+    execute(pair.origin, f"UPDATE {name}.o SET a='defg' WHERE id=2", f"UPDATE {name}.t SET a='on' WHERE id=1")
+    pair.settle()
+    assert execute(pair.target, f"SELECT a FROM {name}.t WHERE id=1") == [("on",)]
+    assert execute(pair.target, f"SELECT id FROM {name}.p ORDER BY id") == [(1,), (2,)]
+    assert execute(pair.target, f"SELECT a FROM {name}.o ORDER BY id") == [("def",), ("xyz",)]
+    found = [(e["conflict"], e["decision"]) for table in ("c", "p", "o") for e in recorded(pair, table)]
+    assert found == [
+        ("delete_differing", "would be halt"),
+        ("foreign_key_missing", "would be halt"),
+        ("multiple_unique_conflicts", "would be halt"),
+    ]
+
+
 def test_a_hook_that_fails_puts_the_change_aside(pairs: Pairs, flavor: str) -> None:
     """One that raises, hangs, or answers what nobody can write: quarantine with the reason, no values in it; the flow goes on."""
     tables = {

@@ -146,6 +146,7 @@ ALIKE = (
     Profile("one way, keep_target", {"default": "keep_target"}, **ONE_WAY),
     Profile("one way, merge", {"default": {"update_differing": "merge_columns", "default": "apply_origin"}}, **ONE_WAY),
     Profile("one way, quarantine", {"default": "quarantine"}, **ONE_WAY),
+    Profile("one way, observed", {"mode": "observe"}, **ONE_WAY),
     Profile("both ways, quarantine", {"default": "quarantine"}, memory=Memory.NONE),
     Profile("both ways, delta", {"default": {**DELTA["default"], "default": "quarantine"}},
             operations=("add",) * 3 + ("set", "delete", "insert"), memory=Memory.NONE),
