@@ -181,6 +181,11 @@ class Pair:
         self.stop(site)
         self.start(site, ready=ready, env=env)
 
+    def reload(self, site: str) -> None:
+        """Write the site's configuration anew, and let its daemon read it."""
+        self.config(site).write_text(yaml.safe_dump(self._document(site), sort_keys=False, allow_unicode=True))
+        os.kill(self.daemon_pid(site), signal.SIGHUP)
+
     def running(self, site: str) -> bool:
         """Whether the site's daemon process exists."""
         return site in self._daemons and self._daemons[site].poll() is None

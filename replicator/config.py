@@ -7,14 +7,15 @@ of each flow, with everything resolved that its source and its applier must know
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr
 
-from conflict import Policies
+from conflict import Policies, TableInfo
 
 from .config_conflicts import parse_conflicts
 from .config_flows import Flow, check_flows, check_streams, direct_sites, flows_of, stream_filters, unheard_sites
@@ -77,8 +78,22 @@ class StreamConfig:
     sites: tuple[str, ...]
     server_id: int
     """With which the source registers at the origin."""
+    place: Callable[[Key], str] = field(compare=False, repr=False)
+    """File and line of a key of the pair."""
     reverse: StreamConfig | None = None
     """The stream that goes back, of a pair that writes at both sites."""
+
+    def misfits(self, table: TableInfo, *, but: Container[str] = ()) -> list[tuple[str, str]]:
+        """What of the policies does not fit a table of the origin: in which line of the file what is wrong, and what to do.
+
+        ``but`` are columns, by their names in lower case, of which nothing is said.
+        """
+        found = []
+        for problem in self.policies.validate(table):
+            if str(problem.value).casefold() not in but:
+                key = ("conflicts", *problem.path)
+                found.append((f"{self.place(key)}: {'.'.join(map(str, key))}: {problem.what}", problem.remedy))
+        return found
 
     def site(self, role: Role) -> Site:
         """Where that role of the stream runs."""
@@ -207,10 +222,10 @@ def _check_unsound(sites: list[str], sound: set[Key], data: Any, problems: list[
 
 
 def _unknown_sites(key: Key, pair: dict[str, Any], sites: list[str]) -> Iterator[Problem]:
-    for field in ("origin", "target", "kafka"):
-        name = pair.get(field)
+    for word in ("origin", "target", "kafka"):
+        name = pair.get(word)
         if isinstance(name, str) and name not in sites:
-            yield Problem((*key, field), "there is no such site", f"use one of: {', '.join(sites)}", repr(name))
+            yield Problem((*key, word), "there is no such site", f"use one of: {', '.join(sites)}", repr(name))
 
 
 def _check(sites: list[str], pairs: list[tuple[Key, Pair]], data: Any, problems: list[Problem]) -> list[Flow]:
@@ -315,6 +330,7 @@ def _streams(config: Config, flows: list[Flow], policies: dict[Key, Any]) -> lis
                     site_priorities=priorities,
                     sites=tuple(config.sites),
                     server_id=server_id,
+                    place=partial(config.place, pair),
                 )
             )
     by_way = {(s.id.pair, s.id.origin, s.id.target, s.id.stream): s for s in streams}

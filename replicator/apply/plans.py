@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from conflict.rules import PolicyName
 from conflict.types import ConflictType, Record
 
-from ..errors import ApplyError
+from ..errors import ApplyError, ConfigError
 from ..model import qualified
 from ..row.tablemap import parse_table_map
 from ..row.types import TableMap
@@ -23,6 +23,7 @@ from .batch import ANYTHING, KINDS, Planner, Statement
 from .journal import Journal
 from .missing import Missing
 from .plan import TablePlan, make_plan
+from .shape import shape_of
 from .target import Targets
 
 if TYPE_CHECKING:
@@ -34,10 +35,11 @@ _PACKET_BYTES = 4 << 20
 
 
 class Plans:
-    """Plans by table map; shared by all writers of an applier."""
+    """Plans by table map; shared by all writers of an applier. ``checks``: a table that the policies do not fit has none."""
 
-    def __init__(self, stream: StreamConfig, targets: Targets) -> None:
+    def __init__(self, stream: StreamConfig, targets: Targets, *, checks: bool = False) -> None:
         self._stream = stream
+        self._checks = checks
         self.targets = targets
         self.flavor = ""
         """Of the origin's server; set before the first transaction."""
@@ -56,7 +58,7 @@ class Plans:
 
     def get(self, body: bytes) -> TablePlan | None:
         """The plan of one table map, None where a policy leaves the table out; raises ApplyError where the target has no such
-        table or column and none does.
+        table or column and none does, and ConfigError where a policy does not fit it.
         """
         return self.look(body)[0]
 
@@ -67,7 +69,7 @@ class Plans:
             if body not in self._plans:
                 try:
                     self._plans[body] = self._make(body)
-                except ApplyError:
+                except (ApplyError, ConfigError):
                     self.targets.forget()  # a statement may have run there since
                     self._renew()
                     self._plans[body] = self._make(body)
@@ -126,8 +128,24 @@ class Plans:
             )
         skip = self._leaves_out(ConflictType.TARGET_COLUMN_MISSING, table_map)
         plan = make_plan(body, self.flavor, target, full=self._full(table_map), skip_missing=skip)
+        if self._checks and plan.identity:  # else rows are found by all of their values, and policies settle no columns
+            self._check(plan)
         missing = Missing(self._stream, body, self.flavor, schema, name, plan.lacking) if plan.lacking else None
         return plan, missing
+
+    def _check(self, plan: TablePlan) -> None:
+        """Raise ConfigError where policies do not fit the columns that are written; of others they may say what they like."""
+        source = plan.map
+        rules = self._stream.mapping.rules(source.schema, source.table)
+        others = {column.name.casefold() for i, column in enumerate(source.columns) if i not in plan.written}
+        others.update(name.casefold() for name in (rules.drop_columns if rules is not None else ()))
+        misfits = self._stream.misfits(shape_of(plan).info, but=others)
+        if misfits:
+            raise ConfigError(
+                "\n".join([f"{what}; {remedy}" for what, remedy in misfits]),
+                where=f"table {source.qualified}, before its first change",
+                remedy="correct the policy and reload the configuration (SIGHUP), or mend the table and `replicator resume`",
+            )
 
     def _leaves_out(self, conflict: ConflictType, table_map: TableMap) -> bool:
         policies = self._stream.policies

@@ -60,7 +60,8 @@ def run_applier(stream: StreamConfig, worker: Worker) -> None:
     """Apply the stream until ``worker.stop`` is set; everything begun is then committed or rolled back.
 
     Raises FencedError where another applier holds the stream, StreamError, ConflictHalt, DdlError, ApplyError for what
-    cannot be applied (its position stays before it), DatabaseError and KafkaFailure where trying again may help.
+    cannot be applied and ConfigError for a policy that does not fit its table (its position stays before it), DatabaseError and
+    KafkaFailure where trying again may help.
     """
     with ExitStack() as resources:
         Applier(stream, worker, resources).run()
@@ -83,7 +84,7 @@ class Applier:
         self._checkpoint = self._fence.take(stream.apply.connections)
         self._targets = Targets(settings, site)
         resources.callback(self._targets.close)
-        self._plans = Plans(stream, self._targets)
+        self._plans = Plans(stream, self._targets, checks=True)
         if not self._checkpoint.stream_id:
             ensure_topics(stream)  # whoever comes first; a topic that once was there is never made anew here
         self._acks = AckPublisher(stream)

@@ -76,6 +76,29 @@ def test_what_detection_by_key_does_not_see_is_said(pairs: Pairs, flavor: str, c
     assert not [w for w in warnings(meant, capsys) if "detect" in w]
 
 
+def test_a_policy_that_does_not_fit_stops_the_flow_before_the_table(pairs: Pairs, flavor: str) -> None:
+    """The error names file and line, as `check` does; with another policy the flow goes on where it was, and nothing is lost."""
+    policies: dict[str, Any] = {"*.t": {"update_differing": {"policy": "delta", "columns": ["a"]}}}
+    options = {"conflicts": {"tables": policies}}
+    pair = pairs(flavor, flavor, options=options)
+    for name in ("t", "u"):
+        execute(pair.origin, f"CREATE TABLE {pair.name}.{name} (id INT PRIMARY KEY, a VARCHAR(20) NOT NULL)")
+    pair.start()
+    execute(pair.origin, f"INSERT INTO {pair.name}.u VALUES (1, 'x')")
+    execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES (1, 'x')", f"INSERT INTO {pair.name}.u VALUES (2, 'x')")
+    error = pair.wait_stopped("west", "applier")
+    assert error["kind"] == "ConfigError"
+    told = f"conflicts.tables.*.t.update_differing.columns: delta needs an integer or DECIMAL column, and {pair.name}.t.a is text"
+    assert told in error["what"]
+    checked = pair.command("check", "--json", site="west").stdout
+    assert [f for f in json.loads(checked)["findings"] if f["what"] == error["what"].partition("; ")[0]], checked
+    assert execute(pair.target, f"SELECT id FROM {pair.name}.u") == [(1,)]
+    policies["*.t"] = {"update_differing": "merge_columns"}
+    pair.reload("west")
+    pair.settle()
+    assert pair.differences() == []
+
+
 def test_a_policy_for_a_missing_table_is_said(pairs: Pairs, flavor: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A name that no table has is most often mistyped."""
     pair = pairs(flavor, flavor, options={"conflicts": {"tables": {"*.t": "keep_target", "shop.usr": "keep_target"}}})

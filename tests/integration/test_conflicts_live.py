@@ -376,7 +376,7 @@ def test_a_merge_leaves_what_it_did_not_touch(pairs: Pairs, flavor: str) -> None
     """A document's numbers and dates stay what they are, of both sides, and no column is set anew by the server."""
     policies = {f"*.{name}": {"default": "keep_target", "update_differing": policy} for name, policy in MERGES.items()}
     pair = pairs(flavor, flavor, options={"conflicts": {"tables": policies}, "detect": "full"})
-    columns = "id INT PRIMARY KEY, a VARCHAR(20), n INT, doc JSON, stamp TIMESTAMP NULL DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP"
+    columns = "id INT PRIMARY KEY, a VARCHAR(20), n INT NOT NULL, doc JSON, stamp TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP"
     for table in MERGES:
         rows = ",".join([f"({i}, 'a', 50, {TYPED.format('1.10')}, '2001-01-01 00:00:00')" for i in (1, 2)])
         execute(

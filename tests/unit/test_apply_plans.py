@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 from conflict import parse_policies
 from replicator.apply.plans import Plans
-from replicator.errors import ApplyError
+from replicator.apply.target import TargetTable
+from replicator.config import load_config
+from replicator.errors import ApplyError, ConfigError
 from tests.unit.plan_samples import plan
 
 
@@ -58,3 +61,58 @@ def test_what_is_compared(tables: dict[str, Any], detect: str | None, mode: str,
     stream: Any = SimpleNamespace(pair=pair, apply=SimpleNamespace(detect=None), policies=parse_policies({"tables": tables}))
     targets: Any = SimpleNamespace(version=0)
     assert Plans(stream, targets)._full(plan().map) is full
+
+
+def checking(conflicts: str, target: TargetTable | None = None, mapping: str = "{}") -> Plans:
+    """Plans of the sample table that are checked against the policies, which stand in line 5 of the file."""
+    text = f"""sites:
+  east: {{database: {{port: 1}}, kafka: {{bootstrap_servers: ["127.0.0.1:1"]}}}}
+  west: {{database: {{port: 2}}}}
+pairs:
+- {{name: p, origin: east, target: west, mapping: {mapping}, conflicts: {{tables: {{d.t: {conflicts}}}}}}}
+"""
+    (stream,) = load_config(Path("replicator.yaml"), text=text).streams()
+    targets: Any = SimpleNamespace(version=0, find=lambda *_: target or plan().target)
+    targets.forget = lambda: setattr(targets, "version", targets.version + 1)
+    plans = Plans(stream, targets, checks=True)
+    plans.flavor = "mysql"
+    return plans
+
+
+@pytest.mark.parametrize(
+    ("policy", "what"),
+    [
+        ("{policy: delta, columns: [v]}", "tables.d.t.update_differing.columns: delta on v, which may be NULL"),
+        ("{policy: greatest, columns: [u]}", "tables.d.t.update_differing.columns: u belongs to a key of d.t"),
+        ("{policy: latest_timestamp, column: w}", "tables.d.t.update_differing.column: d.t has no column 'w'"),
+    ],
+)
+def test_a_policy_that_does_not_fit_a_table_is_told_with_its_line(policy: str, what: str) -> None:
+    """Before the table's first change, and again after every statement that may have made it another one."""
+    plans = checking(f"{{update_differing: {policy}}}")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="reload") as caught:
+            plans.get(plan().body)
+        assert caught.value.what.startswith(f"replicator.yaml:5: conflicts.{what}")
+        plans.forget()
+
+
+@pytest.mark.parametrize(
+    ("policy", "changes", "mapping"),
+    [
+        ("{policy: greatest, columns: [v]}", {}, "{}"),
+        ("{policy: delta, columns: [gone]}", {}, "{tables: {d.t: {drop_columns: [Gone]}}}"),
+        ("{policy: delta, columns: [v]}", {"lacks": True}, "{}"),
+        ("{policy: delta, columns: [v]}", {"generated": True}, "{}"),
+        ("{policy: delta, columns: [v]}", {"primary_key": ()}, "{}"),
+    ],
+)
+def test_a_policy_for_what_is_not_carried_stops_nothing(policy: str, changes: dict[str, Any], mapping: str) -> None:
+    """Columns that are dropped on the way, left out, or made by the target itself; and tables whose policies are never asked."""
+    target = plan().target
+    columns = target.columns[:2] if changes.pop("lacks", False) else target.columns
+    if changes.pop("generated", False):
+        columns = (*columns[:2], replace(columns[2], generated=True))
+    target = replace(target, columns=columns, **changes)
+    plans = checking(f"{{update_differing: {policy}, target_column_missing: skip_if_missing}}", target, mapping)
+    assert plans.get(plan().body) is not None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from conflict import ColumnInfo, ColumnKind, TableInfo
 
-from ...config import Config, StreamConfig
+from ...config import StreamConfig
 from .finding import Finding, error, few, warning
 from .tables import Column, Table
 
@@ -30,16 +30,14 @@ _TEXT = re.compile(r"char|varchar|(tiny|medium|long)?text")
 _BINARY = re.compile(r"binary|varbinary|(tiny|medium|long)?blob")
 
 
-def check_policies(config: Config, stream: StreamConfig, tables: Iterable[Table]) -> Iterator[Finding]:
+def check_policies(stream: StreamConfig, tables: Iterable[Table]) -> Iterator[Finding]:
     """What of the pair's policies does not fit the origin's tables."""
     tables = list(tables)
     yield from _unmatched(stream, tables)
     yield from _unseen(stream, tables)
     for table in tables:
-        for problem in stream.policies.validate(table_info(table)):
-            key = ("conflicts", *problem.path)
-            what = f"{config.place(stream.pair, key)}: {'.'.join(map(str, key))}: {problem.what}"
-            yield error(stream.id.flow, what, problem.remedy)
+        for what, remedy in stream.misfits(table_info(table)):
+            yield error(stream.id.flow, what, remedy)
 
 
 def _unmatched(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:

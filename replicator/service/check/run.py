@@ -144,7 +144,7 @@ def _both(config: Config, stream: StreamConfig, probes: dict[str, Probe]) -> Ite
     if target is not None:
         yield from check_triggers(stream, target)
     if origin is not None:
-        yield from check_policies(config, stream, read_tables(origin, stream.tables).values())
+        yield from check_policies(stream, read_tables(origin, stream.tables).values())
     if origin is not None and target is not None:
         yield from check_tables(stream, origin, target, started=_started(stream, target))
 
