@@ -83,14 +83,16 @@ class StreamConfig:
     reverse: StreamConfig | None = None
     """The stream that goes back, of a pair that writes at both sites."""
 
-    def misfits(self, table: TableInfo, *, but: Container[str] = ()) -> list[tuple[str, str]]:
+    def misfits(self, table: TableInfo, *, but: Container[str] = (), default_columns: bool = True) -> list[tuple[str, str]]:
         """What of the policies does not fit a table of the origin: in which line of the file what is wrong, and what to do.
 
-        ``but`` are columns, by their names in lower case, of which nothing is said.
+        ``but`` are columns, by their names in lower case, of which nothing is said; without ``default_columns`` nor of those that
+        the pair's default policies name and the table lacks.
         """
         found = []
         for problem in self.policies.validate(table):
-            if str(problem.value).casefold() not in but:
+            lacks_default = problem.path[:1] == ("default",) and table.ordinal(str(problem.value)) is None
+            if str(problem.value).casefold() not in but and (default_columns or not lacks_default):
                 key = ("conflicts", *problem.path)
                 found.append((f"{self.place(key)}: {'.'.join(map(str, key))}: {problem.what}", problem.remedy))
         return found

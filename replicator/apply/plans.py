@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conflict.rules import PolicyName
@@ -139,7 +140,11 @@ class Plans:
         rules = self._stream.mapping.rules(source.schema, source.table)
         others = {column.name.casefold() for i, column in enumerate(source.columns) if i not in plan.written}
         others.update(name.casefold() for name in (rules.drop_columns if rules is not None else ()))
-        misfits = self._stream.misfits(shape_of(plan).info, but=others)
+        # Not every table need have what a default for all of them names, nor every row a NULL that a column may hold: where it
+        # comes to that, the change goes to quarantine.
+        info = shape_of(plan).info
+        info = replace(info, columns=tuple([replace(column, nullable=False) for column in info.columns]))
+        misfits = self._stream.misfits(info, but=others, default_columns=False)
         if misfits:
             raise ConfigError(
                 "\n".join([f"{what}; {remedy}" for what, remedy in misfits]),
