@@ -214,6 +214,8 @@ def test_old_records_go_and_held_changes_stay(pairs: Pairs, flavor: str) -> None
     execute(
         pair.target,
         f"UPDATE replicator.quarantine SET {old} WHERE {flow} AND row_key<>'[2]'",
+        # Kept from the decision on: as if it had been made then.
+        f"UPDATE replicator.quarantine SET audit=CONCAT('discarded by x at ', time_us, ' µs') WHERE {flow} AND row_key='[1]'",
         f"UPDATE replicator.conflict_log SET {old} WHERE {flow} AND row_key<>'[2]'",
     )
     pair.restart("west")
