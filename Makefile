@@ -8,8 +8,8 @@
 PY := .venv/bin/python
 FLAVOR ?= mysql
 MINUTES ?= 20
-# Three processes, which wait much of their time, file by file in their order (the long ones first), each with its own servers.
-THRICE := -n 3 --dist loadfile --no-loadscope-reorder
+# Two processes, file by file in their order (the long ones first); each starts servers of its own.
+TWICE := -n 2 --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of processes, which start in two thirds of the time from compiled modules.
 export PYTHONDONTWRITEBYTECODE :=
 .PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit bench-detect bench-flat bench-decode chart fuzz soak
@@ -36,10 +36,10 @@ demo: venv
 	$(PY) -W ignore -m dev.demo --flavor $(FLAVOR)
 
 test: venv
-	$(PY) -m pytest $(THRICE) -m "not slow"
+	$(PY) -m pytest $(TWICE) -m "not slow"
 
 quick: venv
-	$(PY) -m pytest $(THRICE) -m "not servers and not slow"
+	$(PY) -m pytest $(TWICE) -m "not servers and not slow"
 
 check: venv $(IMPORTS)/.ready
 	.venv/bin/ruff check .
