@@ -22,11 +22,10 @@ from ..stream.reader import Txn
 from .batch import Change
 from .clocks import Clocks
 from .journal import sql_text
-from .local import LocalChanges, OpenMemory
+from .local import LocalChanges, OpenMemory, local_changes
 from .plan import TablePlan
 from .plans import Plans
 from .quarantine import HeldChange, Quarantine, alike
-from .records import NOTHING_YET
 from .resolve import Resolver
 from .session import ServerError, Session, text_row
 from .target import Targets
@@ -155,15 +154,16 @@ class QuarantineDesk:
         """Learn what this site's own applications changed that the origin had not seen, where the table's policies ask."""
         data = self._data(first)
         table_map = self._plan(data, first).map
-        back, policies = self._stream.reverse, self._stream.policies
-        if back is None or self._stream.unheard or not policies.needs_provenance((table_map.schema, table_map.table)):
+        if not self._stream.policies.needs_provenance((table_map.schema, table_map.table)):
+            return
+        self._local = local_changes(self._stream, data.seen, self._plans)
+        if self._local is None:
             return
         clocks = Clocks(self._stream, Reporter(Role.APPLIER, self._stream.id))
         try:
             clocks.ask()
         finally:
             clocks.close()
-        self._local = LocalChanges(self._stream, back, data.seen, self._plans)
         self._resolver = self._new_resolver(OpenMemory(self._local), clocks)
         while True:  # before rows are locked: there may be much to read
             before = self._local.position
@@ -188,17 +188,14 @@ class QuarantineDesk:
         ``keys`` are those that the row is known to have had, as ``alike`` writes them; what is found is added.
         """
         held = self._read(f"state='held' AND table_name={sql_text(first.table)}", lock=True)
-        queue = []
-        if write:  # all that are of one row in any way go in their order: a later one may join two rows
-            while found := [one for one in held if one not in queue and not keys.isdisjoint(_keys(one))]:
-                queue += found
-                keys |= {key for one in found for key in _keys(one)}
-            queue.sort(key=lambda one: one.id)
-        else:
+        while True:
+            known, queue = len(keys), []
             for one in held:
-                if one.id >= first.id and not keys.isdisjoint(_keys(one)):
+                if (write or one.id >= first.id) and not keys.isdisjoint(_keys(one)):
                     queue.append(one)
                     keys |= _keys(one)
+            if not write or len(keys) == known:
+                break  # else again, as a later one may have joined two rows: all that are of one row in any way go in their order
         if queue and queue[0].id < first.id:
             raise UsageError(
                 f"change {queue[0].id} of the same row was held before change {first.id}",
@@ -215,11 +212,13 @@ class QuarantineDesk:
 
     def _plan(self, data: HeldChange, one: Held) -> TablePlan:
         self._plans.flavor = data.flavor
-        plan = self._plans.get(data.table_map)
-        if plan is None:
-            error = ApplyError(f"the target has no table {one.table} to write the held change into", where=f"change {one.id}")
+        try:
+            plan = self._plans.get(data.table_map)
+            if plan is None:
+                raise ApplyError(f"the target has no table {one.table} to write the held change into", where=f"change {one.id}")
+        except ApplyError as error:
             error.set_remedy(_remedy(error, one.id))
-            raise error
+            raise
         return plan
 
     def _again(self, one: Held) -> None:
@@ -258,7 +257,7 @@ class QuarantineDesk:
         try:
             (outcome,) = self._session.run(sql.encode())
         except ServerError as error:
-            if error.errno in NOTHING_YET:
+            if error.errno in meta.NOTHING_YET:
                 return []
             raise
         return [_held(text_row(packet)) for packet in outcome.rows or []]
