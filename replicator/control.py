@@ -105,7 +105,7 @@ class Control:
                 return list(cursor.fetchall())
         except pymysql.MySQLError as error:
             self.close()
-            if error.args and error.args[0] in (1049, 1146):  # nothing was ever written here
+            if error.args and error.args[0] in meta.NOTHING_YET:  # nothing was ever written here
                 return []
             raise DatabaseError(
                 f"cannot ask the control table: {error}",

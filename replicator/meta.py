@@ -13,7 +13,7 @@ import pymysql
 from .errors import DatabaseError
 from .model import META_SCHEMA
 
-__all__ = ["CHECKPOINT", "CONFLICT_LOG", "CONTROL", "DDL_INTENT", "HEARTBEAT", "QUARANTINE", "ensure"]
+__all__ = ["CHECKPOINT", "CONFLICT_LOG", "CONTROL", "DDL_INTENT", "HEARTBEAT", "NOTHING_YET", "QUARANTINE", "ensure"]
 
 CHECKPOINT: Final = f"`{META_SCHEMA}`.`checkpoint`"
 DDL_INTENT: Final = f"`{META_SCHEMA}`.`ddl_intent`"
@@ -21,6 +21,9 @@ CONTROL: Final = f"`{META_SCHEMA}`.`control`"
 HEARTBEAT: Final = f"`{META_SCHEMA}`.`heartbeat`"
 CONFLICT_LOG: Final = f"`{META_SCHEMA}`.`conflict_log`"
 QUARANTINE: Final = f"`{META_SCHEMA}`.`quarantine`"
+
+NOTHING_YET: Final = (1049, 1146)
+"""What the server says of one of these tables where nothing ever ran: no such database, no such table."""
 
 _FLOW = "flow VARCHAR(190) NOT NULL, stream VARCHAR(64) NOT NULL"
 _OPTIONS = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"

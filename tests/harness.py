@@ -21,13 +21,21 @@ from dev import DatabaseServer, DevError, KafkaServer, start_kafka, start_mariad
 from dev.pair import Pair
 from replicator.cli import main
 
-__all__ = ["FAST", "Farm", "Pair", "Pairs", "Road", "command_here", "execute", "resume", "script", "until_next_second"]
+__all__ = ["FAST", "Farm", "Pair", "Pairs", "Road", "await_", "command_here", "execute", "resume", "script", "until_next_second"]
 
 FAST = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "2"}
 """Safe when a server process is killed, which tests do; not when the machine goes down, which they don't."""
 
 
 _road_numbers = itertools.count(1)
+
+
+def await_(what: str, condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    """Return once it holds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.01)
 
 
 def command_here(pair: Pair, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -42,10 +50,7 @@ def resume(pair: Pair, timeout: float = 30) -> None:
     """``replicator resume``, and wait until no worker is stopped any more: else the old error looks like a new one."""
     done = command_here(pair, "resume", "--pair", pair.name)
     assert done.returncode == 0, done.stderr
-    deadline = time.monotonic() + timeout
-    while stopped := pair.stopped():
-        assert time.monotonic() < deadline, stopped
-        time.sleep(0.05)
+    await_("the old error to go", lambda: not pair.stopped(), timeout)
 
 
 class Farm:

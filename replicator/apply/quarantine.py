@@ -47,6 +47,8 @@ class Quarantine:
 
     def __init__(self, stream: StreamConfig) -> None:
         self._flow, self._stream = stream.id.flow, stream.id.stream
+        own = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)}"
+        self._from_held = f"FROM {meta.QUARANTINE} WHERE {own} AND state='held'"
         self._max_rows = stream.policies.quarantine_max_rows
         self._keys: dict[tuple[str, str], tuple[str, ...]] = {}
         """Table and key as ``alike`` writes it, to the spellings of the key that are held. Read without the lock."""
@@ -62,8 +64,7 @@ class Quarantine:
         """Read what is held, if that is not known."""
         if not self._stale:
             return
-        where = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)} AND state='held'"
-        (outcome,) = session.run(f"SELECT table_name, row_key, new_key FROM {meta.QUARANTINE} WHERE {where}".encode())
+        (outcome,) = session.run(f"SELECT table_name, row_key, new_key {self._from_held}".encode())
         rows = [text_row(packet) for packet in outcome.rows or []]
         with self._lock:
             self._keys = _spelled({}, [((table or b"").decode(), key.decode()) for table, *keys in rows for key in keys if key])
@@ -92,8 +93,7 @@ class Quarantine:
         """Whether the change's row is still held: an operator may have released it since the keys were read."""
         asked = {(table, key) for table, name in _names(change) for key in (name, *self._keys.get((table, alike(name)), ()))}
         names = " OR ".join([f"(table_name={sql_text(t)} AND {sql_text(k)} IN (row_key, new_key))" for t, k in sorted(asked)])
-        where = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)} AND state='held' AND ({names})"
-        (outcome,) = session.run(f"SELECT 1 FROM {meta.QUARANTINE} WHERE {where} LIMIT 1 FOR UPDATE".encode())
+        (outcome,) = session.run(f"SELECT 1 {self._from_held} AND ({names}) LIMIT 1 FOR UPDATE".encode())
         if not outcome.rows:
             self._stale = True
         return bool(outcome.rows)
@@ -139,8 +139,7 @@ class Quarantine:
             self._count += 1
 
     def _ask_count(self, session: Session) -> int:
-        where = f"flow={sql_text(self._flow)} AND stream={sql_text(self._stream)} AND state='held'"
-        (outcome,) = session.run(f"SELECT COUNT(*) FROM {meta.QUARANTINE} WHERE {where}".encode())
+        (outcome,) = session.run(f"SELECT COUNT(*) {self._from_held}".encode())
         (packet,) = outcome.rows or []
         return int(text_row(packet)[0] or 0)
 

@@ -17,14 +17,12 @@ from ..errors import DatabaseError
 if TYPE_CHECKING:
     from ..config import StreamConfig
 
-__all__ = ["NOTHING_YET", "ConflictEntry", "ConflictRecords"]
+__all__ = ["ConflictEntry", "ConflictRecords"]
 
 _COLUMNS = (
     "id, time_us, flow, stream, conflict, policy, decision, reason, table_name, row_key, operation, before_image, after_image,"
     " current_row, written_row, sequence, gtid, site, commit_time_us"
 )
-NOTHING_YET = (1049, 1146)
-"""No such database, no such table: no applier ever ran here."""
 
 
 class ConflictEntry(msgspec.Struct, frozen=True):
@@ -98,7 +96,7 @@ class ConflictRecords:
                 count = cursor.execute(query, values)
                 return list(cursor.fetchall()), count
         except pymysql.MySQLError as error:
-            if error.args and error.args[0] in NOTHING_YET:
+            if error.args and error.args[0] in meta.NOTHING_YET:
                 return [], 0
             raise DatabaseError(
                 f"cannot read the conflict log: {error}",

@@ -24,7 +24,6 @@ _COLUMNS = (
     "id, time_us, conflict, policy, decision, reason, table_name, row_key, operation, before_image, after_image,"
     " current_row, written_row, sequence, gtid, site, commit_time_us"
 )
-_NOTHING_THERE = (1049, 1146)
 
 
 @click.group()
@@ -107,7 +106,7 @@ def _ask(stream: StreamConfig, sql: str, values: list[Any]) -> list[dict[str, An
             cursor.execute(sql, (stream.id.flow, stream.id.stream, *values))
             return list(cursor.fetchall())
     except pymysql.MySQLError as error:
-        if error.args and error.args[0] in _NOTHING_THERE:  # no applier ever ran there
+        if error.args and error.args[0] in meta.NOTHING_YET:  # no applier ever ran there
             return []
         raise DatabaseError(
             f"cannot read the conflict log: {error}", where=f"site {site.name}", remedy="check that it runs, and the grants"

@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["check_division", "division_of"]
 
 
-def division_of(stream: StreamConfig) -> str:
-    """What decides which of the pair's tables are the stream's: its own globs, or for ``main`` those of all others."""
-    return _division(stream, stream.id.stream)
+def division_of(stream: StreamConfig, name: str) -> str:
+    """What decides which of the pair's tables its stream ``name`` has: its own globs, or for ``main`` those of all others."""
+    parts: dict[str, Any] = {
+        other: {"include": sorted(tables.include), "exclude": sorted(tables.exclude)}
+        for other, tables in sorted(stream.pair.streams.items())
+    }
+    return msgspec.json.encode(parts if name == MAIN_STREAM else parts.get(name)).decode()
 
 
 def check_division(
@@ -41,18 +45,10 @@ def check_division(
         name = MAIN_STREAM  # from there it takes its tables
         topic = replace(stream.id, stream=name).control_topic
         remembered = read(topic) if topic_id(stream.kafka, topic) else None
-    if remembered is not None and remembered.division is not None and remembered.division != _division(stream, name):
+    if remembered is not None and remembered.division is not None and remembered.division != division_of(stream, name):
         raise HistoryLostError(
             f"the pair's `streams` divide its tables otherwise than when {name} was written last: then {remembered.division}",
             where=f"pair {stream.id.pair}, stream {stream.id.stream}",
             remedy="put `streams` back, because a table that moves would change its order against itself; or, for all streams "
             f"that lose or get tables, and main, {START_ANEW}",
         )
-
-
-def _division(stream: StreamConfig, name: str) -> str:
-    parts: dict[str, Any] = {
-        other: {"include": sorted(tables.include), "exclude": sorted(tables.exclude)}
-        for other, tables in sorted(stream.pair.streams.items())
-    }
-    return msgspec.json.encode(parts if name == MAIN_STREAM else parts.get(name)).decode()

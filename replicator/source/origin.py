@@ -205,7 +205,7 @@ class Origin:
                 return list(cursor.fetchall())
         except (pymysql.MySQLError, OSError) as error:
             errno = error.args[0] if error.args else 0
-            if errno in (1146, 1049):
+            if errno in meta.NOTHING_YET:
                 if missing_ok:
                     return []
                 raise _Missing("our tables are not there yet", where=self._where) from error

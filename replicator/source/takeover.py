@@ -10,7 +10,9 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -97,33 +99,24 @@ def take_over(stream: StreamConfig, producer: RecordProducer, *, flavor: str, be
     ``begin`` tells where a new stream starts (a GTID set). ``known_id`` is the stream id that the origin remembers, "" if none.
     Raises HistoryLostError where there was a history and the topic does not have it, FencedError, KafkaFailure.
     """
+    remembered = _remembered(stream, stream.id.control_topic)
+    check_division(stream, remembered, partial(_remembered, stream))
     consumer = RecordConsumer(stream)
-    control = RecordConsumer(stream, topic=stream.id.control_topic)
     try:
-        remembered = _remembered(control)
-        check_division(stream, remembered, lambda topic: _remembered_in(stream, topic))
         tail = _find_tail(stream, consumer, remembered, known_id)
         return _claim(stream, producer, consumer, tail, flavor, begin() if tail is None else tail.resume)
     finally:
         consumer.close()
-        control.close()
 
 
-def _remembered(control: RecordConsumer) -> ControlRecord | None:
-    """The newest control record."""
-    control.assign(None)
-    newest = None
-    for _, value in _until_end(control):
-        newest = msgspec.json.decode(value, type=ControlRecord)
-    return newest
-
-
-def _remembered_in(stream: StreamConfig, topic: str) -> ControlRecord | None:
-    control = RecordConsumer(stream, topic=topic)
-    try:
-        return _remembered(control)
-    finally:
-        control.close()
+def _remembered(stream: StreamConfig, topic: str) -> ControlRecord | None:
+    """The newest record of a control topic."""
+    with closing(RecordConsumer(stream, topic=topic)) as control:
+        control.assign(None)
+        newest = None
+        for _, value in _until_end(control):
+            newest = msgspec.json.decode(value, type=ControlRecord)
+        return newest
 
 
 def _find_tail(stream: StreamConfig, consumer: RecordConsumer, remembered: ControlRecord | None, known_id: str) -> Tail | None:
@@ -234,7 +227,7 @@ def _claim(
             mine.shipped,
             mine.seen,
             mine.time_us,
-            division_of(stream),
+            division_of(stream, stream.id.stream),
         )
     )
     producer.flush_control()

@@ -105,7 +105,7 @@ class Source:
         self._waiting_since = 0.0
         self._sealed_at = 0.0
         self._told = (self._tail.resume, self._tail.shipped)
-        self._division = division_of(stream)
+        self._division = division_of(stream, stream.id.stream)
         self._beat_told_us = 0
         self._due = dict.fromkeys(("beat", "control", "acks", "position", "remember", "topic"), 0.0)
         self._newest: ControlRecord | None = None

@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from dev import start_kafka
 from replicator.stream import wire
-from tests.harness import Pair, Pairs, execute
+from tests.harness import Pair, Pairs, execute, resume
 
 pytestmark = pytest.mark.servers
 
@@ -112,7 +112,7 @@ def test_a_dropped_target_table_stops_the_applier_and_resumes(pair: Pair) -> Non
     assert pair.readyz("west")[0] == 503
     execute(pair.target, f"CREATE TABLE {pair.name}.t (id INT PRIMARY KEY, v VARCHAR(20))")
     execute(pair.target, f"INSERT INTO {pair.name}.t VALUES (1,'a'),(2,'b'),(3,'c')")
-    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    resume(pair)
     pair.settle()
     assert pair.differences() == []
 

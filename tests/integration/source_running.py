@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from replicator.model import Role, State
 from replicator.source.worker import run_source
 from replicator.stream.consumer import RecordConsumer
 from replicator.stream.reader import Item, StreamReader
-from tests.harness import execute
+from tests.harness import await_, execute
 from tests.integration.source_reading import Got, transactions
 
 _numbers = itertools.count(1)
@@ -48,14 +47,6 @@ def fresh_shop(server: DatabaseServer) -> None:
         "CREATE TABLE shop.item (id INT PRIMARY KEY, name VARCHAR(4000))",
         "CREATE TABLE shop.other (id INT PRIMARY KEY)",
     )
-
-
-def await_(what: str, condition: Callable[[], bool], timeout_s: float = 30) -> None:
-    """Return once it holds."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.01)
 
 
 class Running:

@@ -7,7 +7,7 @@ import pytest
 
 from replicator.config import load_config
 from replicator.gtid import parse_position
-from tests.harness import Farm, Pairs, execute
+from tests.harness import Farm, Pairs, execute, resume
 
 pytestmark = pytest.mark.servers
 
@@ -27,7 +27,7 @@ def test_an_unguarded_trigger_at_the_target_stops_the_flow(pairs: Pairs, flavor:
     error = pair.wait_stopped("west", "applier")
     assert "triggers that would act twice: tr" in error["what"] and "guard" in error["remedy"]
     execute(pair.target, f"DROP TRIGGER {pair.name}.tr", f"{trigger} IF @replicator_applying IS NULL THEN {body}; END IF")
-    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    resume(pair)
     pair.settle()
     assert pair.differences() == []
 
@@ -60,7 +60,7 @@ def test_a_default_schema_that_the_target_lacks_is_not_the_one_before(pairs: Pai
     assert "database default_b" in error["what"] and "create database default_b" in error["remedy"]
     assert execute(pair.target, "SELECT id FROM default_a.t") == [(1,)]
     execute(pair.target, "CREATE DATABASE default_b", "CREATE TABLE default_b.t (id INT PRIMARY KEY)")
-    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    resume(pair)
     pair.settle()
     assert pair.differences() == []
     assert execute(pair.target, "SHOW TABLES FROM default_b LIKE 't'") == []
@@ -85,7 +85,7 @@ def test_what_somebody_changes_of_the_targets_tables_is_noticed(pairs: Pairs, fl
     execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES (2, 'y')")
     assert "triggers that would act twice" in pair.wait_stopped("west", "applier")["what"]
     execute(pair.target, f"DROP TRIGGER {pair.name}.tr")
-    assert pair.command("resume", "--pair", pair.name).returncode == 0
+    resume(pair)
     changed(3, f"ALTER TABLE {pair.name}.t MODIFY size ENUM('y', 'x', 'z')")
     execute(pair.origin, f"INSERT INTO {pair.name}.t VALUES (4, 'y')")
     assert "other members" in pair.wait_stopped("west", "applier")["what"]
@@ -154,7 +154,7 @@ def test_a_servers_global_defaults_change_nothing(farm: Farm, pairs: Pairs, flav
         pair.until(lambda: pair.lag("west")["flows"][0]["state"] == "paused", 15, "the applier does not pause")
         for server in servers:
             execute(server, *[f"SET GLOBAL {name}=DEFAULT" for name in names])
-        assert pair.command("resume", "--pair", pair.name).returncode == 0
+        resume(pair)
         pair.settle()
         assert pair.differences() == []
     finally:
@@ -174,7 +174,7 @@ def test_a_target_that_logs_statements_stops_the_flow(farm: Farm, pairs: Pairs, 
         error = pair.wait_stopped("west", "applier")
         assert "binlog_format is STATEMENT" in error["what"] and "SET GLOBAL binlog_format=ROW" in error["remedy"]
         execute(west, "SET GLOBAL binlog_format=ROW")
-        assert pair.command("resume", "--pair", pair.name).returncode == 0
+        resume(pair)
         pair.settle()
         assert pair.differences() == []
     finally:

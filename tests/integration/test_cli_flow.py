@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from dev.pair import Pair
-from tests.harness import Pairs, execute
+from tests.harness import Pairs, await_, execute
 
 pytestmark = pytest.mark.servers
 
@@ -161,11 +161,8 @@ def test_tables_that_move_to_another_stream_stop_both(pairs: Pairs) -> None:
     execute(pair.origin, f"INSERT INTO {name}.b VALUES (1)")
     pair.config().write_text(yaml.safe_dump(divided))
     pair.start("east", ready=False)
-    deadline = time.monotonic() + 30
-    while len(stopped := pair.stopped()) < 2:
-        assert time.monotonic() < deadline, pair.troubles()
-        time.sleep(0.05)
-    assert all("divide its tables otherwise" in one for one in stopped)
+    await_("both sources to stop", lambda: len(pair.stopped()) == 2)
+    assert all("divide its tables otherwise" in one for one in pair.stopped())
     pair.stop("east")
     pair.config().write_text(whole)
     pair.start("east")

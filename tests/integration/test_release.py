@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.harness import Pair, Pairs, execute, until_next_second
+from tests.harness import Pair, Pairs, execute, resume, until_next_second
 from tests.integration.test_quarantine import HOLD, decide, held, start, waiting
 
 pytestmark = pytest.mark.servers
@@ -172,7 +172,7 @@ def test_a_partition_with_held_changes_is_not_taken_away(pairs: Pairs, flavor: s
         assert execute(pair.target, f"SELECT v FROM {name} WHERE id=11") == [("mine",)]
         execute(pair.target, f"UPDATE {name} SET v='b' WHERE id=11")
         assert decide(pair, "retry", one["id"]).returncode == 0
-        assert pair.command("resume", "--pair", pair.name).returncode == 0
+        resume(pair)
         pair.settle()
         assert pair.differences() == [], action
 

@@ -19,9 +19,9 @@ from replicator.model import Role, State
 from replicator.stream.acks import Ack, AckPublisher
 from replicator.stream.reader import Heartbeat, LargeAbort, RecordEnd
 from replicator.stream.wire import Kind, unpack_header
-from tests.harness import Farm, execute
+from tests.harness import Farm, await_, execute
 from tests.integration.source_reading import position
-from tests.integration.source_running import Running, await_, fresh_shop, got, items, records, stream_config
+from tests.integration.source_running import Running, fresh_shop, got, items, records, stream_config
 from tests.integration.test_source_events import ids
 
 pytestmark = pytest.mark.servers

@@ -17,8 +17,8 @@ from replicator.stream.acks import Ack, AckPublisher, AckReader
 from replicator.stream.consumer import RecordConsumer
 from replicator.stream.producer import RecordProducer
 from replicator.stream.topics import check_topics, ensure_topics
-from tests.harness import Farm
-from tests.integration.source_running import await_, stream_config
+from tests.harness import Farm, await_
+from tests.integration.source_running import stream_config
 
 pytestmark = pytest.mark.servers
 
