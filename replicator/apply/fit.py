@@ -103,7 +103,7 @@ def fit_to_target(table_map: TableMap, target: TargetTable) -> TableMap:
         if there is not None and not there.generated:
             types[column.name] = _data_type(there)
             _check(column, there, f"table {target.schema}.{target.name}, column {column.name}")
-            column = _introduced(column, there)
+            column = replace(_introduced(column, there), room=_room(column, there))
             column = replace(column, padding=_padding(column, there))
             column = replace(column, read_as=_read_as(column, there))
             _check_key(column, there, target)
@@ -126,7 +126,7 @@ def _check(column: Column, there: TargetColumn, where: str) -> None:
         raise _narrower(column, there, where)
     if column.type == Type.STRING and data_type in _PADDED and not _pads_alike(column, there, data_type):
         raise _narrower(column, there, where)
-    if column.type in _VARYING and _characters(column) > _room(there, data_type):
+    if column.type in _VARYING and _characters(column) > _TEXT_BYTES.get(data_type, math.inf):
         raise _narrower(column, there, where)
     if column.type in _INTEGERS and data_type not in _HOLDERS and not _keeps_digits(column, data_type):
         raise _narrower(column, there, where)
@@ -150,11 +150,12 @@ def _characters(column: Column) -> int:
     return column.length // (_LEAST_BYTES if column.type in _BLOBS else _MOST_BYTES).get(charset, 1)
 
 
-def _room(there: TargetColumn, data_type: str) -> float:
-    """How many characters a text must have before spaces at its end may be cut, with a note at most."""
-    if data_type == "varchar":
-        return _number(there)
-    return _TEXT_BYTES.get(data_type, math.inf)
+def _room(column: Column, there: TargetColumn) -> int:
+    """How many characters a VARCHAR takes that is shorter than the origin's column: it cuts spaces behind them with a note at
+    most, so each value is looked at."""
+    if column.type not in _VARYING or _data_type(there) != "varchar" or _characters(column) <= _number(there):
+        return 0
+    return _number(there)
 
 
 def _keeps_digits(column: Column, data_type: str) -> bool:

@@ -50,6 +50,23 @@ def quoted(data: bytes) -> bytes:
     return b"'%b'" % data.replace(b"\\", b"\\\\").replace(b"'", b"''")
 
 
+def uncut(text: bytes, room: int, codec: str, name: str) -> bytes:
+    """The text, unless the target would cut spaces from its end without an error; what else is too long it refuses itself."""
+    if len(text) <= room:
+        return text
+    try:
+        characters = text.decode(codec)
+    except (LookupError, UnicodeDecodeError):
+        characters = text.decode("latin-1")
+    if len(characters) > room and not characters[room:].strip(" "):
+        raise DecodeError(
+            f"a text ends with spaces that the target's column, of {room} characters, would cut off without an error",
+            where=f"column {name}",
+            remedy="make the target's column as long as the origin's, then `replicator resume`",
+        )
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """``codes`` and ``size``: struct codes of the pieces, ``big``-endian or little-endian, and the bytes of them all.
@@ -109,6 +126,7 @@ NAMESPACE: dict[str, Any] = {
     "YEAR_T": [b"%04d" % y for y in _YEARS],
     "time_text": format_time,
     "quoted": quoted,
+    "uncut": uncut,
     "double_literal": double_literal,
     "single_literal": single_literal,
     "double_text": double_text,
@@ -226,6 +244,8 @@ def expression(column: Column, mode: Mode, v: str) -> str:
         v = f"json_text({v})"
     elif kind not in _STRINGS and kind not in _RAW:
         raise DecodeError(f"a column of {column.type_name} cannot be carried yet", where=f"column {column.name}")
+    if column.room:
+        v = f"uncut({v}, {column.room}, {codec_name(charset_name(column.charset) or 'latin1')!r}, {column.name!r})"
     if mode != "literal":
         return v
     return f"b'_{column.introducer}' + {_quoted(v)}" if column.introducer else _quoted(v)

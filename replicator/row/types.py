@@ -62,6 +62,7 @@ class Column:
     ``padding`` is what the target's text of a value has behind the origin's: zeros of a wider scale, midnight of a date.
     ``read_as`` is the SQL type by which a target's column of another type is read so that it prints as the origin's does,
     ``itself`` where it does so without.
+    ``room`` is how many characters the target's shorter VARCHAR takes; 0 where it is not shorter.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Column:
     introducer: str = ""
     padding: str = ""
     read_as: str = ""
+    room: int = 0
 
     @property
     def is_text(self) -> bool:

@@ -50,3 +50,14 @@ def test_what_a_policy_has_written_leniently_is_read_back(pairs: Pairs, flavor: 
     error = pair.wait_stopped("west", "applier")
     assert "stores other values" in error["what"] and f"{pair.name}.t" in error["where"]
     assert execute(pair.target, f"SELECT id, e+0, v FROM {pair.name}.t") == [(1, 1, "mine")]
+
+
+def test_spaces_that_a_shorter_column_would_cut_stop_the_flow(pairs: Pairs, flavor: str) -> None:
+    """The server cuts them without an error; a text that fits, spaces and all, arrives."""
+    pair = start(pairs, flavor, "halt")
+    execute(pair.origin, f"INSERT INTO {pair.name}.narrow VALUES (1, 'abc  ')")
+    pair.settle()
+    execute(pair.origin, f"INSERT INTO {pair.name}.narrow VALUES (2, 'abcde ')")
+    error = pair.wait_stopped("west", "applier")
+    assert "cut off" in error["what"] and "column v" in error["where"]
+    assert execute(pair.target, f"SELECT id, LENGTH(v) FROM {pair.name}.narrow") == [(1, 5)]

@@ -8,8 +8,9 @@ import pytest
 
 from replicator.apply.fit import fit_to_target
 from replicator.apply.target import TargetColumn, TargetTable
-from replicator.errors import ApplyError
+from replicator.errors import ApplyError, DecodeError
 from replicator.row.convert import key_literal, literal_of_text, text_of_value, value_of_text
+from replicator.row.forms import uncut
 from replicator.row.jsonparse import parsed_literal, parsed_text
 from replicator.row.select import select_expr
 from replicator.row.types import Column, TableMap, Type
@@ -44,6 +45,31 @@ def test_text_of_the_same_character_set_is_written_raw(charset: int, name: str) 
     assert _fit(_text(charset), "varchar(100)", name) == _text(charset)
 
 
+@pytest.mark.parametrize(
+    ("column", "kind", "room"),
+    [
+        (_text(_UTF8MB4), "varchar(24)", 24),
+        (_text(_UTF8MB4), "varchar(25)", 0),
+        (_text(_LATIN1), "varchar(99)", 99),
+        (_text(_LATIN1, Type.BLOB), "varchar(99)", 99),
+        (_text(_LATIN1, Type.STRING), "varchar(99)", 0),
+    ],
+)
+def test_a_shorter_column_takes_what_it_does_not_cut(column: Column, kind: str, room: int) -> None:
+    """Of a text that is too long the server cuts spaces without an error: that is looked at; anything else it refuses."""
+    assert _fit(column, kind).room == room
+
+
+@pytest.mark.parametrize(("codec", "room"), [("utf-8", 4), ("no such codec", 5)])
+def test_spaces_that_would_be_cut_are_refused(codec: str, room: int) -> None:
+    """Counted in characters; in bytes where they cannot be told."""
+    for text in ("é  ", "éab ", "éabcd", "éab c"):
+        assert uncut(text.encode(), room, codec, "c") == text.encode()
+    for text in ("éab  ", "éab   "):
+        with pytest.raises(DecodeError, match="cut off"):
+            uncut(text.encode(), room, codec, "c")
+
+
 def test_documents_become_text_where_the_target_has_text() -> None:
     """MariaDB's JSON is text, and its text goes into MySQL as a document."""
     assert _fit(Column("c", Type.JSON, nullable=True, length_bytes=4), "longtext", "utf8mb4").written_as == "text"
@@ -76,9 +102,6 @@ def test_documents_become_text_where_the_target_has_text() -> None:
         (_text(_UTF8MB4, Type.STRING), "binary(100)"),
         (_text(_BINARY, Type.STRING), "binary(101)"),
         (_text(_BINARY, Type.STRING), "char(100)"),
-        (_text(_UTF8MB4), "varchar(24)"),
-        (_text(_LATIN1), "varchar(99)"),
-        (_text(_LATIN1, Type.BLOB), "varchar(99)"),
         (replace(_text(_LATIN1), length=300), "tinytext"),
         (Column("c", Type.TIME, nullable=True), "datetime"),
         (Column("c", Type.DATE, nullable=True), "time"),
