@@ -1,6 +1,6 @@
 """Plans a batch: consecutive transactions as few statements, in an order in which keys may swap. Pure.
 
-Fast form, for each segment (a run of changes under the same foreign key setting): changes of one row are merged into their net
+Fast form, for each segment (a run of changes under the same checks): changes of one row are merged into their net
 effect, and each table gets multi-row statements: deletes (children first), updates, inserts (parents first). An update that
 gives its row another place in a unique key becomes a delete and an insert. Every statement carries what must come of it; where
 that does not come, the target was not as the origin expects, and the caller rolls back and looks closer.
@@ -32,7 +32,9 @@ __all__ = ["LENIENT", "Change", "Expect", "Planner", "Segment", "Statement", "St
 
 LENIENT = b"SET sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"
 """Makes a session take what a strict one refuses; what is written then must be read back."""
-NO_FOREIGN_KEY_CHECKS = 0x02
+_NO_FOREIGN_KEYS, _NO_CONSTRAINTS = 0x02, 0x80
+UNCHECKED = _NO_FOREIGN_KEYS | _NO_CONSTRAINTS
+"""Flags of rows that the origin's session wrote without looking at foreign keys, or at CHECK constraints (MariaDB only)."""
 INSERT, UPDATE, DELETE = 0, 1, 2
 _NO_TEXTS: Any = itertools.repeat((None, None))
 KINDS = {23: INSERT, 30: INSERT, 24: UPDATE, 31: UPDATE, 39: UPDATE, 25: DELETE, 32: DELETE}
@@ -66,6 +68,14 @@ class StatementLimits:
     bytes: int = 1 << 20
 
 
+def checks(unchecked: int) -> bytes:
+    """Makes a session check what the origin's did. A MySQL cannot write against a CHECK, and takes the second for a comment."""
+    return b"SET foreign_key_checks=%d/*M!, check_constraint_checks=%d*/" % (
+        not unchecked & _NO_FOREIGN_KEYS,
+        not unchecked & _NO_CONSTRAINTS,
+    )
+
+
 class Change(msgspec.Struct, frozen=True, gc=False):
     """One row change: literal images, and the texts of both images."""
 
@@ -90,10 +100,10 @@ def kind_of(before: Image | None, after: Image | None) -> int:
 
 
 class Segment:
-    """A run of changes under one foreign key setting, in any number of tables."""
+    """A run of changes in any number of tables; ``unchecked`` are those of the flags ``UNCHECKED`` that all have."""
 
-    def __init__(self, foreign_key_checks: bool) -> None:
-        self.foreign_key_checks = foreign_key_checks
+    def __init__(self, unchecked: int) -> None:
+        self.unchecked = unchecked
         self._events: list[tuple[TablePlan, int, bytes]] = []
         self._nets: dict[str, TableNet] = {}  # by the target table's quoted name
         self._ordered = False
@@ -142,7 +152,7 @@ class Segment:
         return (plan.extra or self._links(plan)) and any(plan.needs_order(before, after) for before, after in images)
 
     def _links(self, plan: TablePlan) -> bool:
-        return self.foreign_key_checks and bool(plan.target.children or plan.target.parents)
+        return not self.unchecked & _NO_FOREIGN_KEYS and bool(plan.target.children or plan.target.parents)
 
     def changes(self, *, keyless: bool = False) -> Iterator[Change]:
         """Its changes one by one in the origin's order; with ``keyless`` only those of tables without a key."""
@@ -156,10 +166,9 @@ class Segment:
     def statements(self, limits: StatementLimits) -> list[Statement]:
         """The SQL of the segment."""
         body = _ordered(list(self.changes()), limits) if self._ordered else self._fast(limits)
-        if self.foreign_key_checks or not body:
+        if not self.unchecked or not body:
             return body
-        switch = b"SET foreign_key_checks=%d"
-        return [Statement(switch % 0, ANYTHING), *body, Statement(switch % 1, ANYTHING)]
+        return [Statement(checks(self.unchecked), ANYTHING), *body, Statement(checks(0), ANYTHING)]
 
     def _keyless(self) -> bool:
         return any(not net.plan.identity for net in self._nets.values())
@@ -225,10 +234,10 @@ class Planner:
             plan = plans[table]
             if plan is None:
                 continue
-            checks = not rows_flags(payload) & NO_FOREIGN_KEY_CHECKS
+            unchecked = rows_flags(payload) & UNCHECKED
             segment = self.segments[-1] if self.segments else None
-            if segment is None or segment.foreign_key_checks != checks or segment.holds_other_plan(plan):
-                segment = Segment(checks)
+            if segment is None or segment.unchecked != unchecked or segment.holds_other_plan(plan):
+                segment = Segment(unchecked)
                 self.segments.append(segment)
             count += segment.add(plan, kind, payload)
         if at != end:

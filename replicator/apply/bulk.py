@@ -18,7 +18,7 @@ from conflict.types import Change as RowChange
 from ..row.decode import rows_flags
 from ..stream.reader import Txn
 from ..stream.wire import read_events
-from .batch import ANYTHING, KINDS, NO_FOREIGN_KEY_CHECKS, Change, Expect, Statement, kind_of
+from .batch import ANYTHING, KINDS, UNCHECKED, Change, Expect, Statement, kind_of
 from .known import KnownRows, NotPlain
 from .session import Session, text_row
 from .shape import Shape
@@ -77,7 +77,7 @@ class Bulk:
                 raise NotPlain
             if plan is None:
                 continue
-            if rows_flags(event.payload) & NO_FOREIGN_KEY_CHECKS:
+            if rows_flags(event.payload) & UNCHECKED:
                 raise NotPlain
             images = zip(plan.literals(event.type, event.payload), plan.texts(event.type, event.payload), strict=True)
             for (before, after), (before_texts, after_texts) in images:

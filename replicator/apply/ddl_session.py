@@ -22,6 +22,7 @@ __all__ = ["DdlSession", "mode_names"]
 _FOREIGN_KEYS_OFF = 1 << 26
 _UNIQUE_CHECKS_OFF = 1 << 27
 _MARIADB_EXPLICIT_TIMESTAMPS = 1 << 24
+_MARIADB_CONSTRAINTS_OFF = 1 << 15
 _NO_SUCH_DATABASE = frozenset({1044, 1049})
 """What USE meets where the target has no such database, or the user may not know that it has."""
 _NO_DATABASE_SELECTED = 1046
@@ -170,6 +171,9 @@ class DdlSession:
             "time_zone": f"'{query.time_zone}'" if query.time_zone else "@@global.time_zone",
             **self._charsets(query),
         }
+        if self.flavor == FLAVOR_MARIADB:
+            off = query.flavor == FLAVOR_MARIADB and flags & _MARIADB_CONSTRAINTS_OFF
+            settings["check_constraint_checks"] = str(int(not off))
         # An ALTER that adds such a column numbers the rows. An event without the two means 1 and 1, not the target's own.
         increment, offset = query.auto_increment or (1, 1)
         settings.update(auto_increment_increment=str(increment), auto_increment_offset=str(offset))

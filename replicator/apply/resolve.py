@@ -21,7 +21,7 @@ from ..errors import ApplyError, ConflictHalt, DecodeError, ReplicatorError
 from ..row.decode import rows_flags
 from ..stream.reader import Txn
 from ..stream.wire import read_events
-from .batch import INSERT, KINDS, LENIENT, NO_FOREIGN_KEY_CHECKS, Change, kind_of
+from .batch import INSERT, KINDS, LENIENT, UNCHECKED, Change, checks, kind_of
 from .journal import Journal
 from .plan import TablePlan
 from .session import STRICT, ServerError, Session, text_row
@@ -72,7 +72,7 @@ class Resolver:
         """
         self._cover(session, txn, self._plans.of(txn.table_maps))
         plans = self._plans.of(txn.table_maps)  # a local statement may have come in between
-        checks = True
+        unchecked = 0
         for event in read_events(txn.events):
             kind, payload = event.type, event.payload
             if kind not in KINDS:
@@ -83,15 +83,15 @@ class Resolver:
                 self._left_out(session, txn, missing, kind, payload)
             if plan is None:
                 continue
-            wanted = not rows_flags(payload) & NO_FOREIGN_KEY_CHECKS
-            if wanted != checks:
-                session.run(b"SET foreign_key_checks=%d" % wanted)
-                checks = wanted
+            wanted = rows_flags(payload) & UNCHECKED
+            if wanted != unchecked:
+                session.run(checks(wanted))
+                unchecked = wanted
             texts = plan.texts(kind, payload)
             for (before, after), (before_texts, after_texts) in zip(plan.literals(kind, payload), texts, strict=True):
                 self._change(session, txn, Change(plan, kind_of(before, after), before, after, before_texts, after_texts))
-        if not checks:
-            session.run(b"SET foreign_key_checks=1")
+        if unchecked:
+            session.run(checks(0))
 
     def _left_out(self, session: Session, txn: Txn, missing: Missing, kind: int, payload: bytes) -> None:
         """Record what the target has no place for."""

@@ -27,7 +27,7 @@ _COM_QUERY = b"\x03"
 SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO"
 """Strict, so that nothing is cut silently; yet every value that an origin holds, zero dates too, may be written."""
 STRICT = f"SET sql_mode='{SQL_MODE}'".encode()
-RESET = f"SET foreign_key_checks=1, sql_mode='{SQL_MODE}'".encode()
+RESET = f"SET foreign_key_checks=1/*M!, check_constraint_checks=1*/, sql_mode='{SQL_MODE}'".encode()
 """Behind a ROLLBACK: what failed before it may have left the session as a part of it had to be written."""
 
 

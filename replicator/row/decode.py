@@ -58,7 +58,7 @@ def decoder(table_map: TableMap, *, before: Mode, after: Mode) -> Decode:
 
 
 def rows_flags(payload: bytes) -> int:
-    """The flags of a rows event: 1 last event of the statement, 2 no foreign key checks, 4 relaxed unique checks."""
+    """The flags of a rows event: 1 its statement's last, 2 no foreign key checks, 4 relaxed unique checks, 128 no CHECKs."""
     if len(payload) < 8:
         raise DecodeError("a rows event is cut short")
     return payload[6] | payload[7] << 8

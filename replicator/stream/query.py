@@ -28,7 +28,7 @@ class Query:
     """One statement. Settings are None where the event does not carry them: then they did not matter there.
 
     ``charsets`` are the ids of character_set_client, collation_connection and collation_server. ``flags2`` are the option
-    bits of the servers: 1 << 26 no foreign key checks, 1 << 27 relaxed unique checks.
+    bits of the servers: 1 << 26 no foreign key checks, 1 << 27 relaxed unique checks, 1 << 15 no CHECKs (MariaDB).
     """
 
     flavor: str
