@@ -260,7 +260,7 @@ class Planner:
 def _check_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> Iterable[Statement]:
     """Lock the rows to be changed and read them back where the plan compares, or where an upsert could hit another row."""
     if plan.full:
-        for part in _parts(entries, limits):
+        for part in _parts(entries, limits, plan.key_bytes):
             expected = frozenset([pack_text_row(plan.compared(e[2])) for e in part])
             where = plan.where_keys([plan.key(e[0]) for e in part])
             yield Statement(plan.select_head + where + b" FOR UPDATE", Expect(rows=expected))
@@ -270,7 +270,7 @@ def _check_statements(plan: TablePlan, entries: list[Any], limits: StatementLimi
 
 def _presence_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> Iterable[Statement]:
     """Lock rows that must be there."""
-    for part in _parts(entries, limits):
+    for part in _parts(entries, limits, plan.key_bytes):
         where = plan.where_keys([plan.key(e[0]) for e in part])
         sql = b"SELECT 1 FROM %b WHERE %b FOR UPDATE" % (plan.table.encode(), where)
         yield Statement(sql, Expect(affected=len(part)))
@@ -280,7 +280,7 @@ def _passing_statements(net: TableNet, limits: StatementLimits) -> Iterable[Stat
     """See that no row is in the way of what was only there in between, but one that the net effect takes away."""
     plan = net.plan
     sql = b"SELECT 1 FROM %b WHERE %b FOR UPDATE"
-    for keys in _parts(list(net.vanished), limits):
+    for keys in _parts(list(net.vanished), limits, plan.key_bytes):
         yield Statement(sql % (plan.table.encode(), plan.where_keys(keys)), Expect(affected=0))
     wheres: dict[int, list[bytes]] = {}  # by unique key, so that each statement needs one index
     for (number, _), (image, holder) in (net.passing() if net.passed else {}).items():
@@ -289,14 +289,14 @@ def _passing_statements(net: TableNet, limits: StatementLimits) -> Iterable[Stat
             where += b" AND NOT (%b)" % plan.where_ordinals(plan.identity, holder)
         wheres.setdefault(number, []).append(b"(%b)" % where)
     for conditions in wheres.values():
-        for part in _parts(conditions, limits):
+        for part in _parts(conditions, limits, max(map(len, conditions))):
             yield Statement(sql % (plan.table.encode(), b" OR ".join(part)), Expect(affected=0))
 
 
 def _delete_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> list[Statement]:
     return [
         Statement(plan.delete_head + plan.where_keys([plan.key(e[0]) for e in part]), Expect(affected=len(part)), len(part))
-        for part in _parts(entries, limits)
+        for part in _parts(entries, limits, plan.key_bytes)
     ]
 
 
@@ -332,8 +332,10 @@ def _row_parts(plan: TablePlan, images: Sequence[Image], limits: StatementLimits
         yield b",".join(rows), rows
 
 
-def _parts(entries: list[Any], limits: StatementLimits) -> list[list[Any]]:
-    return [entries[at : at + limits.rows] for at in range(0, len(entries), limits.rows)]
+def _parts(entries: list[Any], limits: StatementLimits, each: int) -> list[list[Any]]:
+    """In parts within the limits, where every entry takes at most ``each`` bytes."""
+    count = max(1, min(limits.rows, limits.bytes // each))
+    return [entries[at : at + count] for at in range(0, len(entries), count)]
 
 
 def _ordered(changes: Sequence[Change], limits: StatementLimits) -> list[Statement]:

@@ -31,6 +31,8 @@ Image = tuple[Any, ...]
 _INEXACT_KEY_TYPES = frozenset({Type.FLOAT, Type.DOUBLE, Type.JSON, Type.GEOMETRY, Type.VECTOR})
 """``=`` on them is not exact, or cannot use the index."""
 
+_NUMBER_BYTES = 100
+"""More than the literal of a number or a date takes, and what stands around it."""
 _FLOATS = frozenset({Type.FLOAT, Type.DOUBLE})
 _FORMS: tuple[Mode, Mode] = ("literal", "text")
 
@@ -73,6 +75,8 @@ class TablePlan:
     """``SELECT … FROM t WHERE `` of the written columns in their text form."""
     delete_head: bytes
     key_columns: tuple[Column, ...]
+    key_bytes: int
+    """The most that ``where_keys`` takes for a key."""
     compared: Callable[[Image], tuple[bytes | None, ...]]
     """The texts of an image in the order of ``select_head``."""
     lenient: tuple[int, ...]
@@ -89,14 +93,18 @@ class TablePlan:
     server then looks first at the one that it clusters by)."""
 
     def where_keys(self, keys: Sequence[Any]) -> bytes:
-        """``key IN (…)`` for the keys that ``key`` gave."""
+        """Finds the rows of the keys that ``key`` gave.
+
+        A key of several columns is spelled out: by ``(a, b) IN ((1, 2))``, with a single pair, MariaDB deletes a row reading the
+        whole table.
+        """
         columns, flavor = self.key_columns, self.target.flavor
         if len(columns) == 1:
             column = columns[0]
             return b"%b IN (%b)" % (quote(column.name), b",".join([key_literal(column, k, flavor) for k in keys]))
-        names = b",".join([quote(c.name) for c in columns])
-        rows = [b"(%b)" % b",".join([key_literal(c, v, flavor) for c, v in zip(columns, k, strict=True)]) for k in keys]
-        return b"(%b) IN (%b)" % (names, b",".join(rows))
+        rows = [zip(columns, key, strict=True) for key in keys]
+        alike = [b" AND ".join([b"%b=%b" % (quote(c.name), key_literal(c, v, flavor)) for c, v in row]) for row in rows]
+        return b"(%b)" % b" OR ".join(alike)
 
     def where_ordinals(self, ordinals: Sequence[int], image: Image) -> bytes:
         """``a=1 AND b='x'`` for some columns of a literal image."""
@@ -231,6 +239,7 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool, skip
         select_head=b"SELECT %b FROM %b WHERE " % (b",".join(selects), quoted),
         delete_head=b"DELETE FROM %b WHERE " % quoted,
         key_columns=tuple([columns[i] for i in identity]),
+        key_bytes=_key_bytes(columns, identity),
         compared=tuple if all_written else (pick or (lambda image: (image[written[0]],))),
         lenient=tuple([i for i in written if columns[i].type == Type.ENUM]),
         extra=bool(unwritten),
@@ -249,6 +258,16 @@ def _ordinals(names: Sequence[str], ordinals: dict[str, int]) -> tuple[int, ...]
     """The ordinals of all of these columns; () if the origin lacks one of them."""
     found = [ordinals.get(name) for name in names]
     return tuple([i for i in found if i is not None]) if None not in found else ()
+
+
+def _key_bytes(columns: Sequence[Column], ordinals: Sequence[int]) -> int:
+    """The most that a comparison with one key takes: twice the bytes of a text, which may be escaped or hexadecimal."""
+    total = 0
+    for column in [columns[i] for i in ordinals]:
+        labels = [len(member) for member in column.members] or [0]
+        longest = max(column.length, sum(labels) if column.type == Type.SET else max(labels))
+        total += len(quote(column.name)) + 2 * longest + _NUMBER_BYTES
+    return total
 
 
 def _no_key(image: Image) -> Any:

@@ -72,8 +72,10 @@ class Batch:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     origin_time_us: int = 0
     bytes: int = 0
-    persist: bool = True
-    """False: nothing to write, only a position that moved on."""
+    queued_at: float = 0.0
+    """When the pipeline took it, by ``time.monotonic``."""
+    behind: tuple[Checkpoint, int] | None = None
+    """Where the position has moved on to behind it, without anything to write, and the origin's time that came with that."""
     footprint: Footprint = field(default_factory=Footprint)
     disrupted: bool = False
     looked_closer: bool = False
@@ -123,6 +125,7 @@ class Writer:
         try:
             self._run([*self._opening(batch.checkpoint), *([] if held else batch.statements)])
             if not held:
+                self._count(batch.statements)
                 self._verify(batch.planner, batch.txns)
                 self._tell_left_out(batch.planner)
         except (_Mismatch, ServerError) as error:
@@ -145,6 +148,12 @@ class Writer:
                 self._resolve(txn)
         if batch.looked_closer:
             self._confirm()
+
+    def _count(self, statements: Sequence[Statement]) -> None:
+        """So that rows a statement can be told."""
+        rows = [statement.rows for statement in statements if statement.rows]
+        self._reporter.count("statements", len(rows))
+        self._reporter.count("statement_rows", sum(rows))
 
     def begin(self, checkpoint: Checkpoint) -> None:
         """Open a transaction that holds only the checkpoint yet; ``part`` adds to it."""
@@ -185,6 +194,7 @@ class Writer:
         (txn, sent, planner), self._pending = self._pending, None
         try:
             self._check(sent, self.session.receive())
+            self._count(sent)
             self._verify(planner, [txn])
             self._tell_left_out(planner)
         except (_Mismatch, ServerError) as error:

@@ -22,6 +22,7 @@ def plan(
     uniques: Sequence[tuple[str, ...]] = (("u",),),
     generated: Sequence[str] = (),
     full: bool = True,
+    key_length: int = 120,
 ) -> TablePlan:
     """Of a table ``t (k, u, v)`` with the primary key ``k`` and the unique key ``u``.
 
@@ -29,11 +30,11 @@ def plan(
     """
     kinds = (_VARCHAR if text_key else _LONG, _LONG, _LONG)
     types = bytes(kinds)
-    meta = b"".join([b"\x78\x00" for kind in kinds if kind == _VARCHAR])
+    meta = b"".join([key_length.to_bytes(2, "little") for kind in kinds if kind == _VARCHAR])
     names = b"".join([bytes([1]) + name for name in (b"k", b"u", b"v")])
     extras = bytes([4, len(names)]) + names + bytes([1, 1, 0]) + bytes([2, 1, 45]) + bytes([8, 1, 0])
     body = b"\x01d\x00\x01t\x00" + bytes([len(types)]) + types + bytes([len(meta)]) + meta + b"\x06" + extras
-    kind, charset = ("varchar(30)", "utf8mb4") if text_key else ("int", "")
+    kind, charset = (f"varchar({key_length // 4})", "utf8mb4") if text_key else ("int", "")
     columns = (
         TargetColumn("k", kind, False, False, False, charset and collation, charset),
         *[TargetColumn(name, "int", name in generated, True, True, "", "") for name in ("u", "v")],
