@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..row.forms import NULL
 from .plan import TablePlan
 
 __all__ = ["Footprint"]
@@ -54,11 +55,14 @@ class Footprint:
             return
         for number, ordinals in enumerate((plan.identity, *plan.uniques)):
             text = [i for i in ordinals if plan.folds(i)]
+            unique = number > 0
             if not plan.folds_plainly(text):
                 self.keys[table] = None
                 return
             for image in images:
                 values = [image[i] for i in ordinals]
+                if unique and NULL in values:
+                    continue  # which is equal to nothing
                 for at, i in enumerate(ordinals):
                     if i in text:
                         folded = _folded(values[at])
@@ -77,6 +81,8 @@ class Footprint:
 
 def _folded(literal: bytes) -> bytes | None:
     """A text literal so that equal keys have equal forms; None where that is not certain."""
+    if literal.isdigit():  # an ENUM's number
+        return literal
     if literal[:1] != b"'" or _PLAIN.fullmatch(literal, 1, len(literal) - 1) is None:
         return None
     return literal[1:-1].rstrip(b" ").upper()
