@@ -15,11 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..errors import DatabaseError, ReplicatorError
+from .checkpoint import Checkpoint
 from .writer import Batch, NotYet, RetryBatch, Writer
 
 __all__ = ["Pipeline"]
 
 _RETRY_PAUSE_S = 0.02
+_BYTES_MAX = 24 << 20
+"""Of the events in all batches together; as statements they take several times as much."""
 
 
 class Pipeline:
@@ -30,6 +33,7 @@ class Pipeline:
         writers: Sequence[Writer],
         *,
         committed: Callable[[Batch], None],
+        passed: Callable[[Checkpoint, int], None],
         before_commit: Callable[[Batch], None],
         retry_limit: int,
         retried: Callable[[], None],
@@ -37,6 +41,8 @@ class Pipeline:
     ) -> None:
         self._writers = writers
         self._committed = committed
+        self._passed = passed
+        self._last = Batch()
         self._before_commit = before_commit
         self._retry_limit = retry_limit
         self._retried = retried
@@ -44,6 +50,7 @@ class Pipeline:
         self._lock = threading.Condition()
         self._queue: deque[Batch] = deque()
         self._running: dict[int, Batch] = {}  # by index: taken by a slot, not yet committed
+        self._bytes = 0  # of all batches that are not committed
         self._next_index = 0
         self._next_commit = 0
         self._error: BaseException | None = None
@@ -62,23 +69,31 @@ class Pipeline:
     @property
     def has_room(self) -> bool:
         """Whether a batch submitted now would start at once or soon."""
-        return len(self._queue) < 1
+        return not self._queue and self._bytes < _BYTES_MAX
 
     def submit(self, batch: Batch) -> None:
         """Queue a batch; waits while the queue is full. Raises what a writer raised."""
         with self._lock, self._clock("database"):
-            self._lock.wait_for(lambda: self._error is not None or len(self._queue) < 2)
+            self._lock.wait_for(lambda: self._error is not None or (len(self._queue) < 2 and self._bytes < _BYTES_MAX))
             self._raise()
+            self._bytes += batch.bytes
+            batch.queued_at = time.monotonic()
+            self._last = batch
             batch.index = self._next_index
             self._next_index += 1
             self._queue.append(batch)
             self._lock.notify_all()
 
-    def wait_room(self, timeout: float) -> None:
-        """Wait until the queue is empty, at most ``timeout`` seconds."""
+    def pass_on(self, checkpoint: Checkpoint, origin_time_us: int) -> None:
+        """Tell ``passed`` that the position has moved on, behind everything submitted; nothing is written. Raises what a writer
+        raised. Takes no connection, which would wait for its turn: a record's end would keep every other one from work."""
         with self._lock:
-            self._lock.wait_for(lambda: self._error is not None or not self._queue, timeout)
             self._raise()
+            if not self.idle:
+                _, known_us = self._last.behind or (None, 0)
+                self._last.behind = (checkpoint, origin_time_us or known_us)
+                return
+        self._passed(checkpoint, origin_time_us)
 
     def drain(self) -> None:
         """Wait until everything submitted is committed. Raises what a writer raised."""
@@ -107,11 +122,13 @@ class Pipeline:
     def _work(self, writer: Writer) -> None:
         try:
             while True:
-                with self._lock, self._clock("dependency" if self._queue else ""):
+                with self._lock:
+                    free_at = time.monotonic()
                     self._lock.wait_for(lambda: self._closed or self._error is not None or self._may_start())
                     if self._closed or self._error is not None:
                         return
                     batch = self._queue.popleft()
+                    self._waited("dependency", time.monotonic() - max(free_at, batch.queued_at))
                     self._running[batch.index] = batch
                     self._lock.notify_all()
                 self._write(writer, batch)
@@ -123,11 +140,10 @@ class Pipeline:
 
     @contextmanager
     def _clock(self, cause: str) -> Iterator[None]:
-        """Count the time inside as a wait for that cause; "" counts nothing."""
+        """Count the time inside as a wait for that cause."""
         began = time.monotonic()
         yield
-        if cause:
-            self._waited(cause, time.monotonic() - began)
+        self._waited(cause, time.monotonic() - began)
 
     def _may_start(self) -> bool:
         if not self._queue:
@@ -137,16 +153,15 @@ class Pipeline:
 
     def _write(self, writer: Writer, batch: Batch) -> None:
         """Write, wait for the turn, commit."""
-        if batch.persist:
-            self._execute_until_turn(writer, batch)
-        else:
-            self._wait_turn(batch)
+        self._execute_until_turn(writer, batch)
         self._before_commit(batch)
-        if batch.persist:
-            writer.commit()
+        writer.commit()
         self._committed(batch)
         with self._lock:
+            if batch.behind is not None:
+                self._passed(*batch.behind)
             del self._running[batch.index]
+            self._bytes -= batch.bytes
             self._next_commit += 1
             self._lock.notify_all()
 

@@ -91,14 +91,6 @@ class Plans:
         with self._lock:
             self.targets.forget()
 
-    def forget_changed(self) -> bool:
-        """Forget where somebody else's statement made a table of the target another one; whether that was so."""
-        with self._lock:
-            changed = self.targets.changed()
-            if changed:
-                self.targets.forget()
-            return changed
-
     def target_name(self, schema: str, table: str) -> tuple[str, str]:
         """What an origin's table is called at the target."""
         return self._stream.mapping.target_table(schema, table)

@@ -1,12 +1,15 @@
 """What the target's tables look like: columns, keys, foreign keys, read from information_schema and remembered.
 
 Remembered until ``forget``: our own DDL calls it. Somebody else's DDL at the target shows as an error of a statement, after which
-the applier forgets and tries again, or to ``changed``, which is asked every second.
+the applier forgets and tries again, or to ``TargetWatch``, which looks every second.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +19,11 @@ from ..errors import DatabaseError
 from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL, qualified
 from ..sql.guard import is_guarded
 
-__all__ = ["ForeignKey", "TargetColumn", "TargetTable", "Targets"]
+__all__ = ["ForeignKey", "TargetColumn", "TargetTable", "TargetWatch", "Targets"]
 
+_LOOK_S = 1.0
+_LOOK_SHARE = 0.02
+"""Of the time, at most, goes into looking for what others changed of the target's tables."""
 _CASCADING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 
@@ -102,8 +108,13 @@ class Targets:
         self._tables.clear()
         self.version += 1
 
-    def changed(self) -> bool:
-        """Whether a table that is remembered is another one by now. Raises DatabaseError.
+    @property
+    def known(self) -> dict[tuple[str, str], TargetTable | None]:
+        """What is remembered."""
+        return dict(self._tables)
+
+    def differ(self, known: Mapping[tuple[str, str], TargetTable | None]) -> bool:
+        """Whether a table is another one by now than is known. Raises DatabaseError.
 
         Cheap while the server has opened no table definition anew. It does so for every statement that changes a table, at the
         latest when the table is used next.
@@ -112,7 +123,7 @@ class Targets:
         if opened == self._opened:
             return False
         self._opened = opened
-        return any(self._load(*name) != table for name, table in self._tables.items())
+        return any(self._load(*name) != table for name, table in known.items())
 
     def find(self, schema: str, table: str) -> TargetTable | None:
         """The table, or None if the target has none of that name. Raises DatabaseError."""
@@ -245,6 +256,48 @@ class Targets:
                         remedy="check that the target's database runs and that the user may SELECT on the replicated tables",
                     ) from error
         raise AssertionError("unreachable")
+
+
+class TargetWatch:
+    """Looks, from a thread of its own, whether somebody else's statement made a remembered table another one.
+
+    With hundreds of tables a look takes seconds, which the applier must not stand still for.
+    """
+
+    def __init__(self, targets: Targets, looker: Targets) -> None:
+        self._targets = targets
+        self._looker = looker  # with a connection of its own
+        self._found: int | None = None
+        self._error: DatabaseError | None = None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
+        self._thread.start()
+
+    def changed(self) -> bool:
+        """Whether it was so since the tables were forgotten last. Raises DatabaseError."""
+        if self._error is not None:
+            raise self._error
+        found, self._found = self._found, None
+        return found == self._targets.version
+
+    def close(self) -> None:
+        """Stop looking; safe to call twice."""
+        self._closed.set()
+        self._thread.join(1)
+
+    def _run(self) -> None:
+        pause_s = 0.0
+        while not self._closed.wait(pause_s):
+            began = time.monotonic()
+            version = self._targets.version
+            try:
+                if self._looker.differ(self._targets.known):
+                    self._found = version
+            except DatabaseError as error:
+                self._error = error
+                break
+            pause_s = max(_LOOK_S, (time.monotonic() - began) / _LOOK_SHARE)
+        self._looker.close()
 
 
 def _versioned(columns: tuple[TargetColumn, ...], table_type: str) -> tuple[tuple[TargetColumn, ...], str]:

@@ -34,7 +34,7 @@ from .quarantine import Quarantine
 from .resolve import Resolver
 from .retention import Retention
 from .session import Session
-from .target import Targets
+from .target import Targets, TargetWatch
 from .writer import Batch, Writer
 
 if TYPE_CHECKING:
@@ -50,10 +50,8 @@ _LOCK_WAIT_S = 2
 _BATCH_ROWS_MIN = 50
 _BATCH_ROWS_CLOSER = 500
 _TELL_S = 5.0
+_CAUSES = ("kafka", "database", "dependency")
 _LOOK_S = 5.0
-_LOOK_FOR_STATEMENTS_S = 1.0
-_LOOK_SHARE = 0.02
-"""Of the time, at most, goes into looking for what others changed of the target's tables."""
 
 
 def run_applier(stream: StreamConfig, worker: Worker) -> None:
@@ -85,6 +83,8 @@ class Applier:
         self._targets = Targets(settings, site)
         resources.callback(self._targets.close)
         self._plans = Plans(stream, self._targets, checks=True)
+        self._watch = TargetWatch(self._targets, Targets(settings, site))
+        resources.callback(self._watch.close)
         if not self._checkpoint.stream_id:
             ensure_topics(stream)  # whoever comes first; a topic that once was there is never made anew here
         self._acks = AckPublisher(stream)
@@ -110,6 +110,7 @@ class Applier:
         self._pipeline = Pipeline(
             self._writers,
             committed=self._committed,
+            passed=self._applied,
             before_commit=lambda batch: worker.pauses.hit("applier:before-commit"),
             retry_limit=stream.apply.retry_limit,
             retried=lambda: self._reporter.count("batch_retries"),
@@ -127,7 +128,6 @@ class Applier:
         self._batch_rows = stream.apply.batch_rows
         self._tell_at = time.monotonic() + _TELL_S
         self._look_at = 0.0
-        self._look_for_statements_at = 0.0
         self._spent: dict[str, float] = {}
         self._skip_gtid = ""
         self._report_start()
@@ -144,10 +144,9 @@ class Applier:
             self._look_for_statements()
             if self._held_by(self._control.poll()):
                 continue
-            began = time.monotonic()
+            began, cause = time.monotonic(), "database" if self._batch.txns else "kafka"
             records = self._consumer.poll(self._poll_ms())
-            if not records:
-                self._waited("kafka", time.monotonic() - began)
+            self._waited(cause, time.monotonic() - began)
             behind = self._consumer.behind
             self._reporter.gauge("records_behind", behind)
             away = self._consumer.away
@@ -172,14 +171,18 @@ class Applier:
         if now < self._tell_at or self._reporter.state is not State.STREAMING:
             return
         counters = self._reporter.counters
-        spent = {cause: counters.get(f"wait_seconds|cause={cause}", 0.0) for cause in ("kafka", "database")}
+        spent = {cause: counters.get(f"wait_seconds|cause={cause}", 0.0) for cause in _CAUSES}
         passed = _TELL_S + now - self._tell_at
-        kafka, database = (int(100 * (spent[c] - self._spent.get(c, 0.0)) / passed) for c in ("kafka", "database"))
+        kafka, database, dependency = (int(100 * (spent[c] - self._spent.get(c, 0.0)) / passed) for c in _CAUSES)
         self._tell_at, self._spent = now + _TELL_S, spent
-        if kafka >= 50:
+        if kafka >= 50 and self._consumer.behind:
+            note = f"streaming, limited by Kafka or the network to it ({kafka} % of the time it was waited for)"
+        elif kafka >= 50:
             note = f"streaming, caught up ({kafka} % of the time there was nothing to apply)"
         elif database >= 50:
             note = f"streaming, limited by the target database ({database} % of the time it was waited for)"
+            if dependency >= 50:
+                note += f"; for {dependency} % a batch had to wait for one that changes the same rows or tables"
         else:
             note = f"streaming, limited by its own processor time (waited {database} % for the database, {kafka} % for Kafka)"
         self._reporter.set_state(State.STREAMING, note)
@@ -194,15 +197,11 @@ class Applier:
 
     def _look_for_statements(self) -> None:
         """Somebody else may have changed the target's tables: its own users where both sites write, or an operator."""
-        began = time.monotonic()
-        if began < self._look_for_statements_at:
-            return
-        if self._plans.forget_changed():
+        if self._watch.changed():
+            self._plans.forget()
             self._worker.log.info("the target's tables were changed by others")
             if self._local is not None:
                 self._local.forget_tables()
-        ended = time.monotonic()
-        self._look_for_statements_at = ended + max(_LOOK_FOR_STATEMENTS_S, (ended - began) / _LOOK_SHARE)
 
     def _poll_ms(self) -> int:
         """How long to wait for records: not at all while a batch is open and could be written now."""
@@ -319,7 +318,9 @@ class Applier:
         """Let the position move on behind everything submitted; written down only now and then."""
         if save:
             self._saved_us = now_us()
-        self._pipeline.submit(Batch(checkpoint=self._checkpoint, persist=save, origin_time_us=origin_time_us))
+            self._pipeline.submit(Batch(checkpoint=self._checkpoint, origin_time_us=origin_time_us))
+        else:
+            self._pipeline.pass_on(self._checkpoint, origin_time_us)
 
     def _heartbeat(self, beat: Heartbeat) -> None:
         """A sign of life of the origin passes all stages behind the transactions before it."""
@@ -377,16 +378,15 @@ class Applier:
     def _committed(self, batch: Batch) -> None:
         """Called by the pipeline, in order, right after each commit."""
         self._reporter.tick()
-        if batch.persist:
-            self._worker.pauses.hit("applier:after-commit")
-            self._reporter.count("rows_applied", batch.planner.rows)
-            self._reporter.count("transactions_applied", len(batch.txns))
-            self._reporter.count("batches")
-            # Locks are held while each change is looked at: while there are conflicts, batches are smaller.
-            wanted = self._batch_rows * 2
-            if batch.looked_closer:
-                wanted = self._batch_rows // 4 if batch.slowly else min(self._batch_rows, _BATCH_ROWS_CLOSER)
-            self._batch_rows = min(max(wanted, _BATCH_ROWS_MIN), self._stream.apply.batch_rows)
+        self._worker.pauses.hit("applier:after-commit")
+        self._reporter.count("rows_applied", batch.planner.rows)
+        self._reporter.count("transactions_applied", len(batch.txns))
+        self._reporter.count("batches")
+        # Locks are held while each change is looked at: while there are conflicts, batches are smaller.
+        wanted = self._batch_rows * 2
+        if batch.looked_closer:
+            wanted = self._batch_rows // 4 if batch.slowly else min(self._batch_rows, _BATCH_ROWS_CLOSER)
+        self._batch_rows = min(max(wanted, _BATCH_ROWS_MIN), self._stream.apply.batch_rows)
         self._applied(batch.checkpoint, batch.origin_time_us)
 
     def _applied(self, checkpoint: Checkpoint, origin_time_us: int) -> None:

@@ -93,7 +93,7 @@ def _stream_lines(stream: dict[str, Any]) -> Iterator[str]:
         )
     if stream["position"]:
         yield f"    position      {stream['position']}"
-    if stream["state"] not in ("streaming", "stopped", "retrying"):
+    if stream["state"] not in ("stopped", "retrying") and stream["note"] != stream["state"]:
         yield f"    {stream['note']}"
     if _stands_still(stream):
         yield f"    stands still for {stream['still_seconds']:.0f} s: one long statement, or what it waits for hangs"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from replicator.cli.status import _stream_lines
 from replicator.config import Config
 from replicator.model import State, StreamId
 from replicator.observe.http import application
@@ -184,3 +185,10 @@ def test_a_site_where_nothing_runs_is_not_ready() -> None:
     assert "has its source at the site west" in document["reasons"][0]
     assert not document["ready"] and document["flows"] == [] and "No flow" in page(document)
     assert Config.model_fields["http"].default.listen.startswith("127.0.0.1")
+
+
+def test_status_says_in_a_sentence_what_limits() -> None:
+    """It is written while streaming, which is when it is wanted; "streaming" alone says nothing more than the state."""
+    (stream,) = lag_document(SiteView("west", [worker(stages={"applied": stage(9, 1)})]), T)["flows"][0]["streams"]
+    assert "    note <i>" in _stream_lines({**stream, "site": "west"})
+    assert "    streaming" not in _stream_lines({**stream, "site": "west", "note": "streaming"})
