@@ -120,7 +120,7 @@ class Apply(Model):
     """Connections that write at once."""
     commit_order: Literal["preserve", "relaxed"] = "preserve"
     """`relaxed` would let independent transactions commit out of order; at present it is accepted and works as `preserve`."""
-    batch_rows: int = Field(default=2000, ge=1, le=1_000_000)
+    batch_rows: int = Field(default=5000, ge=1, le=1_000_000)
     """Row changes that one target transaction takes at most (a larger origin transaction stays whole)."""
     batch_ms: float = Field(default=5, ge=0, le=10_000)
     """Accepted, without effect at present: a batch is written as soon as nothing more is at hand."""
@@ -139,7 +139,7 @@ class SourceSettings(Model):
     """Row data in one Kafka record, before compression; the broker's limit must be higher."""
     compression_level: int = Field(default=1, ge=-7, le=19)
     """Of zstd."""
-    linger_ms: float = Field(default=10, ge=0, le=10_000)
+    linger_ms: float = Field(default=5, ge=0, le=10_000)
     """Records that are not full follow each other at least this far apart; one behind a pause goes at once."""
     heartbeat_seconds: float = Field(default=1.0, gt=0, le=3600)
     """Default: the pair's `heartbeat_seconds`."""

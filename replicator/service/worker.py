@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -41,6 +42,11 @@ EXIT_RETRY = 75
 EXIT_AGAIN = 76
 _PR_SET_PDEATHSIG = 1
 _REPORT_S = 0.1
+_SWITCH_S = 0.0005
+"""How long a thread may hold the interpreter when another one wants it. By Python's own 5 ms, an answer of the database or of
+Kafka waits so long for a batch that is being planned."""
+_COLLECT = (50_000, 20, 50)
+"""The collector's thresholds: batches make objects by the thousand, and none of them in cycles."""
 _HOLD_POLL_S = 1.0
 
 Function = Callable[[StreamConfig, Worker], None]
@@ -61,6 +67,7 @@ def main(argv: Sequence[str] | None = None, functions: Mapping[Role, Function] |
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configure_logging(args.log, args.level)
+    sys.setswitchinterval(_SWITCH_S)
     role = Role(args.role)
     stream = load_config(Path(args.config), text=sys.stdin.read()).stream(args.stream)
     log = structlog.get_logger().bind(role=role.value, stream=str(stream.id))
@@ -98,6 +105,8 @@ def _function(role: Role) -> Function:
 
 
 def _run(function: Function, stream: StreamConfig, worker: Worker) -> int:
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
     try:
         function(stream, worker)
     except ReplicatorError as error:

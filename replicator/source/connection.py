@@ -23,7 +23,6 @@ from ..model import FLAVOR_MARIADB
 __all__ = ["BinlogConnection"]
 
 _RECEIVE_BYTES = 1 << 20
-_BUFFER_BYTES = 4 << 20
 _COM_BINLOG_DUMP, _COM_BINLOG_DUMP_GTID = 0x12, 0x1E
 _BINLOG_THROUGH_GTID = 0x04
 _UUID_SPACE = uuid.UUID("8a5b7f0e-5b0c-4d8e-9a54-3e1f0e6f6d11")
@@ -81,7 +80,6 @@ class BinlogConnection:
             raise
         connection: _HoldBack = reader._stream_connection
         connection.query("SET @master_binlog_checksum='CRC32', @source_binlog_checksum='CRC32'")
-        connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)  # type: ignore[attr-defined]
         connection.request(gtids if own else None, server_id)
         return connection
 

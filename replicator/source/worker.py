@@ -46,8 +46,10 @@ _POSITION_BOTH_WAYS_S = 0.01
 it where commit times decide (``apply.local``)."""
 _REST_S = 0.05
 """How long complete transactions wait for the rest of one whose beginning was received with them."""
-_FILL_S = 0.01
+_FILL_S = 0.005
 """How long a record that is due may go on filling while the binlog has more."""
+_LITTLE_BYTES = 64 << 10
+"""Where less than that came at a time, the binlog is not behind, and the socket keeps what comes."""
 _DRAIN_S = 8.0
 _SILENCE_S = 5.0
 """After so long without an acknowledgement the topic itself is looked at."""
@@ -104,6 +106,7 @@ class Source:
         self._kafka_away = False
         self._waiting_since = 0.0
         self._sealed_at = 0.0
+        self._received = 0
         self._told = (self._tail.resume, self._tail.shipped)
         self._division = division_of(stream, stream.id.stream)
         self._beat_told_us = 0
@@ -196,8 +199,13 @@ class Source:
         # some milliseconds of processor time.
         due_at = self._sealed_at + self._stream.source.linger_ms / 1000
         patience_s = min(max(due_at - time.monotonic(), 0.0), _TICK_S) if records.waiting else _TICK_S
+        if records.waiting and patience_s and self._received < _LITTLE_BYTES:
+            time.sleep(patience_s)  # and read once what comes meanwhile, instead of transaction by transaction
+            patience_s = 0.0
         if connection.wait(patience_s):
-            self._assembler.feed(connection.receive())
+            piece = connection.receive()
+            self._received = len(piece)
+            self._assembler.feed(piece)
             self._heard_at = time.monotonic()
             self._note_progress()
             if connection.wait(0) and time.monotonic() < due_at + _FILL_S:

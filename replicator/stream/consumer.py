@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["RecordConsumer"]
 
 _FETCH_BYTES = 8 << 20
-_RECEIVE_BUFFER_BYTES = 4 << 20
 _SILENCE_S = 5.0
 """After so long without a record the topic itself is looked at: a source writes heartbeats more often."""
 _OFFSETS_TIMEOUT_MS = 10_000
@@ -44,7 +43,6 @@ class RecordConsumer:
             fetch_max_bytes=2 * _FETCH_BYTES,
             max_partition_fetch_bytes=_FETCH_BYTES,
             max_poll_records=1_000_000,
-            receive_buffer_bytes=_RECEIVE_BUFFER_BYTES,
         )
 
     def assign(self, offset: int | None) -> None:

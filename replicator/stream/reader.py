@@ -131,7 +131,7 @@ class _Large:
     skip: bool
     chunks: int = 0
     table_maps: list[bytes] = field(default_factory=list)
-    rest: bytes = b""
+    rest: bytearray = field(default_factory=bytearray)
     body_bytes: int = 0
     body_crc: int = 0
 
@@ -297,11 +297,12 @@ class StreamReader:
         if large.skip:
             return
         large.table_maps += table_maps
-        run = large.rest + part.events
-        whole = whole_events(run)
-        large.rest = run[whole:]
+        large.rest += part.events
+        whole = whole_events(large.rest)
         if whole:
-            yield LargePart(tuple(large.table_maps), run[:whole])
+            run = bytes(memoryview(large.rest)[:whole])
+            del large.rest[:whole]
+            yield LargePart(tuple(large.table_maps), run)
 
     def _marker(self, header: RecordHeader, where: str) -> Iterator[Item]:
         large, self._large = self._large, None

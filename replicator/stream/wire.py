@@ -172,7 +172,7 @@ def event_kinds(run: bytes) -> set[int]:
     return kinds
 
 
-def whole_events(run: bytes) -> int:
+def whole_events(run: bytes | bytearray) -> int:
     """How many bytes of a run that may be cut anywhere are whole events."""
     at, end = 0, len(run)
     while at + EVENT.size <= end:

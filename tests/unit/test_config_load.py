@@ -51,7 +51,7 @@ def test_the_example_loads_as_it_stands() -> None:
     assert str(stream.id) == "shop.east-west.main"
     assert stream.kafka is config.sites["east"].kafka
     assert stream.tables.wants("shop", "user") and not stream.tables.wants("shop", "tmp_1")
-    assert (stream.start, stream.apply.batch_rows, stream.source.record_bytes) == ("earliest", 2000, 786432)
+    assert (stream.start, stream.apply.batch_rows, stream.source.record_bytes) == ("earliest", 5000, 786432)
     assert stream.site_priorities == {"east": 1, "west": 2}
     assert config.http_of("west").address == ("127.0.0.1", 8642)
     assert stream.origin.name == "east" and stream.direct == {"west"}
