@@ -12,7 +12,7 @@ MINUTES ?= 20
 TWICE := -n 2 --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of processes, which start in two thirds of the time from compiled modules.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit bench-detect bench-flat bench-decode chart fuzz soak
+.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit bench-detect bench-flat bench-decode bench-forms chart fuzz soak
 
 venv: .venv/.ready
 .venv/.ready: pyproject.toml requirements.lock
@@ -70,6 +70,9 @@ bench-flat: venv
 
 bench-decode: venv
 	$(PY) -W ignore -m benchmarks.decode
+
+bench-forms: venv
+	$(PY) -W ignore -m benchmarks.forms
 
 chart: venv
 	$(PY) -W ignore -m benchmarks.chart
