@@ -27,11 +27,16 @@ def _pattern(text: str) -> str:
 
 
 _FILE_AND_POSITION = re.compile(r"[^:]+\.\d{6,}:\d+")
-"""MariaDB only: the source turns it into a GTID position (``source.origin``)."""
+"""MariaDB only: the source turns it into a GTID position (``source.start``)."""
 
 
 def _start(text: str) -> str:
-    if text in ("earliest", "latest", "snapshot") or _FILE_AND_POSITION.fullmatch(text):
+    if text == "snapshot":
+        raise ValueError(
+            "there is no snapshot yet; remedy: load the target from a dump that names its GTID position, and give that as start "
+            "(docs/OPERATING.md)"
+        )
+    if text in ("earliest", "latest") or _FILE_AND_POSITION.fullmatch(text):
         return text
     for form in (MySqlGtidSet, MariaDbPosition):
         try:
@@ -39,7 +44,7 @@ def _start(text: str) -> str:
                 return text
         except DecodeError:
             pass
-    raise ValueError("not a start; remedy: earliest, latest, snapshot, a GTID set of the origin, or file:position of a MariaDB")
+    raise ValueError("not a start; remedy: earliest, latest, a GTID set of the origin, or file:position of a MariaDB")
 
 
 def _listed(value: Any) -> Any:
@@ -170,8 +175,8 @@ class Pair(Model):
     kafka: str | None = None
     """The site whose cluster carries the streams; default: each flow's origin."""
     start: Annotated[str, AfterValidator(_start)] = "earliest"
-    """Where a new stream begins: `earliest`, `latest`, `snapshot` or a GTID set of the origin. In a bidirectional pair
-    `snapshot` and a GTID set are for the flow from origin to target; the flow back then starts at `latest`."""
+    """Where a new stream begins: `earliest`, `latest` or a GTID set of the origin. In a bidirectional pair a GTID set is for the
+    flow from origin to target; the flow back then starts at `latest`."""
     tables: Tables = Tables()
     """Which tables the pair carries."""
     streams: dict[Name, StreamTables] = {}

@@ -148,6 +148,11 @@ class MySqlGtidSet:
                     rest._add_interval(key, a, b)
         return str(rest)
 
+    def before_first(self) -> str:
+        """What comes before the first number of each source, as text: a set without it was hardly meant so."""
+        firsts = [(key, runs[0][0]) for key, runs in sorted(self._sets.items()) if runs]
+        return ",".join([f"{key}:1-{first - 1}" for key, first in firsts if first > 1])
+
     def copy(self) -> MySqlGtidSet:
         twin = MySqlGtidSet()
         twin._sets = {key: [list(run) for run in runs] for key, runs in self._sets.items()}

@@ -13,6 +13,7 @@ from ..context import now_us
 from ..errors import DatabaseError, SourceError
 from ..gtid import Position, parse_position
 from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
+from .start import executed, start_position
 
 if TYPE_CHECKING:
     from ..config import StreamConfig
@@ -26,7 +27,6 @@ _REQUIRED = {
     "binlog_row_image": ("FULL", "SET GLOBAL binlog_row_image=FULL (and in my.cnf), for every session"),
     "binlog_row_metadata": ("FULL", "SET GLOBAL binlog_row_metadata=FULL (and in my.cnf)"),
 }
-FILE_AND_POSITION = re.compile(r"(?P<file>[^:]+\.\d{6,}):(?P<position>\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,34 +97,14 @@ class Origin:
 
     def position(self) -> str:
         """All that the server has committed, as text."""
-        column = "@@global.gtid_binlog_pos" if self.facts.flavor == FLAVOR_MARIADB else "@@global.gtid_executed"
-        return str(self._query(f"SELECT {column}")[0][0] or "").replace("\n", "")
+        return executed(self.facts.flavor, self._query)
 
-    def begin(self, start: str) -> str:
-        """The position from which a new stream starts. Raises SourceError where there is none."""
-        if start == "latest":
-            latest = self.position()
+    def begin(self) -> str:
+        """The position from which a new stream starts. Raises ConfigError, or SourceError where there is none."""
+        begin = start_position(self._stream, self.facts.flavor, self._query)
+        if self._stream.start == "latest":
             self._check_no_xa()
-            return latest
-        if start == "earliest":
-            return self._earliest()
-        if start == "snapshot":
-            raise SourceError(
-                "start: snapshot is not available yet",
-                where=f"pair {self._stream.id.pair}",
-                remedy="load the target by a dump that names its GTID position (mysqldump --source-data, mariadb-backup), and "
-                "give that position as start",
-            )
-        match = FILE_AND_POSITION.fullmatch(start)
-        if match is None:
-            return start
-        if self.facts.flavor != FLAVOR_MARIADB:
-            raise SourceError(
-                "a file and position can only be turned into a GTID position at MariaDB",
-                where=f"pair {self._stream.id.pair}, start",
-                remedy="give a GTID set",
-            )
-        return self._gtid_of(match["file"], int(match["position"]))
+        return begin
 
     def known_stream(self) -> str:
         """The id of this stream as the origin remembers it; "" if it never ran here."""
@@ -172,21 +152,6 @@ class Origin:
         flavor = FLAVOR_MARIADB if "mariadb" in str(version).lower() else FLAVOR_MYSQL
         numbers = [int(n) for n in re.findall(r"\d+", str(version))[:3]]
         return ServerFacts(flavor, numbers[0] * 10_000 + numbers[1] * 100 + numbers[2], bool(int(lower)))
-
-    def _earliest(self) -> str:
-        """Before the oldest binlog that is still there."""
-        if self.facts.flavor == FLAVOR_MYSQL:
-            return str(self._query("SELECT @@global.gtid_purged")[0][0] or "").replace("\n", "")
-        first = str(self._query("SHOW BINARY LOGS")[0][0])
-        return self._gtid_of(first, 4)
-
-    def _gtid_of(self, file: str, position: int) -> str:
-        found = self._query("SELECT BINLOG_GTID_POS(%s, %s)", file, position)[0][0]
-        if found is None:
-            raise SourceError(
-                f"there is no binlog position {file}:{position}", where=self._where, remedy="see SHOW BINARY LOGS at the origin"
-            )
-        return str(found)
 
     def _wrong(self, what: str, remedy: str) -> SourceError:
         return SourceError(what, where=self._where, remedy=f"{remedy}; then `replicator resume`")

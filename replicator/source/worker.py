@@ -90,9 +90,7 @@ class Source:
         facts = self._origin.facts
         self._flavor = facts.flavor
         known = self._origin.known_stream()
-        self._tail = take_over(
-            stream, self._producer, flavor=facts.flavor, begin=lambda: self._origin.begin(stream.start), known_id=known
-        )
+        self._tail = take_over(stream, self._producer, flavor=facts.flavor, begin=self._origin.begin, known_id=known)
         self._reporter.epoch = self._tail.epoch
         self._origin.heartbeat(self._tail.stream_id, self._tail.epoch)
         self._pulse = Pulse(stream, worker, self._tail.stream_id, self._tail.epoch)

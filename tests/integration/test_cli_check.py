@@ -45,6 +45,21 @@ def test_a_sound_pair_passes(pairs: Pairs, flavor: str, capsys: pytest.CaptureFi
     assert "0 errors" in capsys.readouterr().out
 
 
+def test_a_start_that_the_source_would_refuse_is_found(pairs: Pairs, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its line; of a stream that began already it means nothing."""
+    pair = pairs("mysql", "mysql", start="0-1-5")
+    execute(pair.origin, f"CREATE TABLE `{pair.schemas[0]}`.t (id INT PRIMARY KEY)")
+    execute(pair.target, f"CREATE TABLE `{pair.schemas[0]}`.t (id INT PRIMARY KEY)")
+    number = next(i for i, line in enumerate(pair.config().read_text().splitlines(), 1) if "start:" in line)
+    found = one(errors(check(pair.config(), capsys)[1]), f"{pair.config()}:{number}: start:", "no GTID position of a MySQL")
+    assert "gtid_executed" in found
+    pair.config().write_text(pair.config().read_text().replace("0-1-5", "latest"))
+    pair.start("east")
+    pair.stop("east")
+    pair.config().write_text(pair.config().read_text().replace("latest", "0-1-5"))
+    assert not any("start:" in text for text in errors(check(pair.config(), capsys)[1]))
+
+
 def test_across_flavors_types_are_recognised(pairs: Pairs, capsys: pytest.CaptureFixture[str]) -> None:
     """MySQL and MariaDB write the same column types differently; that is no difference."""
     pair = pairs("mysql", "mariadb")

@@ -9,22 +9,27 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
+from msgspec.structs import replace
 
 from dev import DatabaseServer
 from replicator import meta
 from replicator.context import now_us
 from replicator.control import Control
-from replicator.errors import FencedError, HistoryLostError, SourceError
+from replicator.errors import ConfigError, FencedError, HistoryLostError, SourceError
 from replicator.model import Role, State
 from replicator.stream.acks import Ack, AckPublisher
+from replicator.stream.producer import RecordProducer
 from replicator.stream.reader import Heartbeat, LargeAbort, RecordEnd
-from replicator.stream.wire import Kind, unpack_header
+from replicator.stream.wire import Kind, pack_body, pack_record, unpack_header
 from tests.harness import Farm, await_, execute
 from tests.integration.source_reading import position
 from tests.integration.source_running import Running, fresh_shop, got, items, records, stream_config
 from tests.integration.test_source_events import ids
 
 pytestmark = pytest.mark.servers
+
+UNKNOWN = "abababab-abab-abab-abab-abababababab"
+"""A server that there is not."""
 
 
 @pytest.fixture(autouse=True)
@@ -95,12 +100,24 @@ def test_a_gtid_set_or_a_file_and_position_begin_there(server: DatabaseServer, m
     assert all_ids(server, stream) == [[2]]
 
 
-def test_a_snapshot_says_that_it_is_not_there(server: DatabaseServer, make: Any) -> None:
-    """With what to do instead."""
-    with Running(make(start="snapshot")) as source:
-        error = source.ended()
-    assert isinstance(error, SourceError)
-    assert "GTID position" in error.remedy
+def test_a_start_that_is_none_of_the_origins_is_not_pinned(server: DatabaseServer, make: Any) -> None:
+    """The other flavor's form, or what the origin never had; nothing is written, so that the right one begins the stream."""
+    ahead = {"mysql": f"{UNKNOWN}:1-5", "mariadb": "77-1-99"}
+    stream = make()
+    for start, words in (
+        (ahead["mariadb" if server.flavor == "mysql" else "mysql"], "is no GTID position"),
+        (f"{position(server)},{ahead[server.flavor]}", f"never had {ahead[server.flavor]}"),
+    ):
+        object.__setattr__(stream, "start", start)
+        with Running(stream) as source:
+            error = source.ended()
+        assert isinstance(error, ConfigError) and words in error.what and "replicator.yaml:" in error.where
+        assert records(stream) == []
+    object.__setattr__(stream, "start", position(server))
+    with Running(stream).await_streaming() as source:
+        insert(server, 1)
+        source.await_acknowledged(1)
+    assert all_ids(server, stream) == [[1]]
 
 
 @pytest.mark.parametrize(
@@ -309,9 +326,16 @@ def test_acknowledgements_of_the_applier_are_seen(server: DatabaseServer, make: 
 
 def test_an_origin_that_was_set_back_stops(server: DatabaseServer, make: Any) -> None:
     """A position that the origin does not have means that shipped transactions are missing there."""
-    ahead = f"{position(server)},77-1-99" if server.flavor == "mariadb" else f"{'ab' * 4}-abab-abab-abab-{'ab' * 6}:1-5"
     stream = make()
-    object.__setattr__(stream, "start", ahead)
+    with Running(stream).await_streaming():
+        pass
+    ahead = "77-1-99" if server.flavor == "mariadb" else f"{UNKNOWN}:1-5"
+    newest = unpack_header(records(stream)[-1][1])[0]
+    header = replace(newest, resume=f"{newest.resume},{ahead}", kind=Kind.HEARTBEAT)
+    producer = RecordProducer(stream)
+    producer.send(pack_record(header, pack_body([], [])))
+    producer.drain(10)
+    producer.close()
     with Running(stream) as source:
         error = source.ended()
     assert isinstance(error, SourceError)

@@ -33,11 +33,11 @@ def wrong(folder: Path, *pairs: str) -> list[str]:
 
 def test_a_bidirectional_pair_is_two_flows(tmp_path: Path) -> None:
     """Each with its origin's Kafka unless one is named, and with a server id of its own."""
-    loaded = config(tmp_path, "name: p, mode: bidirectional, origin: a, target: b, start: snapshot")
+    loaded = config(tmp_path, "name: p, mode: bidirectional, origin: a, target: b, start: 0-1-5")
     forth, back = loaded.streams()
     assert (forth.id.flow, back.id.flow) == ("p.a-b", "p.b-a")
     assert (forth.kafka, back.kafka) == (loaded.sites["a"].kafka, loaded.sites["b"].kafka)
-    assert (forth.start, back.start) == ("snapshot", "latest")
+    assert (forth.start, back.start) == ("0-1-5", "latest")
     assert (forth.direct, back.direct) == ({"b"}, {"a"})
     assert forth.server_id != back.server_id and forth.server_id > 2**31
     assert [s.id.flow for s in loaded.streams("a", Role.APPLIER)] == ["p.b-a"]
@@ -155,6 +155,7 @@ def test_a_straight_way_must_carry_what_the_other_leaves_out(tmp_path: Path) -> 
         ("name: p, origin: a, target: e", "no such site"),
         ("name: p.q, origin: a, target: b", "characters that are not allowed"),
         ("name: p, origin: a, target: b, start: newest", "not a start"),
+        ("name: p, origin: a, target: b, start: snapshot", "there is no snapshot yet"),
         ("name: p, origin: a, target: b, kafka: nowhere", "no such site"),
         ("name: p, origin: a, target: b, ddl: {drop: stop}", "use one of: apply, ignore, halt"),
         ("name: p, mode: bidirectional, origin: a, target: b, mapping: {databases: {x: y}}", "two one_way pairs"),

@@ -10,6 +10,7 @@ from ...config import Config, StreamConfig
 from ...config_secret import is_loopback
 from ...errors import ConfigError, ReplicatorError
 from ...model import Role
+from ...source.start import start_position
 from .cluster import check_cluster
 from .finding import Finding, Level, error, warning
 from .grants import check_applier_grants, check_meta_grants, check_reader_grants, check_source_grants
@@ -40,6 +41,7 @@ def run_checks(config: Config, site: str | None = None) -> list[Finding]:
         findings += _identities(probes, streams)
         for stream in streams:
             findings += _guarded(stream.id.flow, lambda stream=stream: _both(config, stream, probes))  # type: ignore[misc]
+            findings += _guarded(stream.id.flow, lambda stream=stream: _start(stream, probes))  # type: ignore[misc]
     finally:
         for probe in probes.values():
             probe.close()
@@ -149,13 +151,31 @@ def _both(config: Config, stream: StreamConfig, probes: dict[str, Probe]) -> Ite
         yield from check_tables(stream, origin, target, started=_started(stream, target))
 
 
+def _start(stream: StreamConfig, probes: dict[str, Probe]) -> Iterator[Finding]:
+    """What the source would find; where the stream began already, `start` means nothing any more."""
+    origin, target = probes.get(stream.id.origin), probes.get(stream.id.target)
+    if origin is None or stream.start in ("earliest", "latest") or _remembers(stream, origin, meta.HEARTBEAT):
+        return
+    if target is not None and _started(stream, target):
+        return
+    try:
+        start_position(stream, origin.flavor, origin.rows)
+    except ConfigError as failure:
+        yield error(stream.id.flow, f"{failure.where}: {failure.what}", failure.remedy)
+
+
 def _started(stream: StreamConfig, target: Probe) -> bool:
     """Whether the stream has a checkpoint at its target."""
-    schema, table = meta.CHECKPOINT.replace("`", "").split(".")
-    present = target.value(
-        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=%s AND table_name=%s", schema, table
+    return _remembers(stream, target, meta.CHECKPOINT, " AND sequence > 0")
+
+
+def _remembers(stream: StreamConfig, probe: Probe, table: str, condition: str = "") -> bool:
+    """Whether one of our tables has a row of the stream."""
+    present = probe.value(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema=%s AND table_name=%s",
+        *table.replace("`", "").split("."),
     )
     if not present:
         return False
-    query = f"SELECT COUNT(*) FROM {meta.CHECKPOINT} WHERE flow=%s AND stream=%s AND sequence > 0"
-    return bool(target.value(query, stream.id.flow, stream.id.stream))
+    query = f"SELECT COUNT(*) FROM {table} WHERE flow=%s AND stream=%s{condition}"
+    return bool(probe.value(query, stream.id.flow, stream.id.stream))

@@ -176,9 +176,9 @@ def check_tables(stream: StreamConfig, origin: Probe, target: Probe, *, started:
 def _missing(stream: StreamConfig, target: Probe, missing: list[str], *, started: bool) -> Iterator[Finding]:
     what = f"missing at {target.name}: {few(missing)}"
     remedy = "create them there as they are at the origin, or load them from a dump"
-    if started or stream.start not in ("earliest", "snapshot"):
+    if started or stream.start != "earliest":
         yield error(stream.id.flow, what, remedy)
-    elif stream.start == "earliest":
+    else:
         yield warning(stream.id.flow, what, f"{remedy}, unless the origin's binlogs still hold their creation")
 
 
