@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from ..context import now_us
 from ..errors import SourceError
 from ..stream.wire import EVENT, NO_TABLE, Kind, pack_body, pack_maps, pack_transaction_head
 
@@ -72,6 +73,9 @@ class RecordBuilder:
         self.last_gtid = b""
         self.last_time_us = 0
         self.newest_us = 0
+        """What later commit times are raised to."""
+        self.ahead_us = 1_000_000
+        """How far ahead of our own clock that may be."""
         self.parts: list[bytes] = []
         self.maps: list[bytes] = []
         self.known: dict[bytes, int] = {}
@@ -240,7 +244,14 @@ class RecordBuilder:
 
     def _keep_time(self) -> None:
         if self.keeps_time and not self.site:
-            self.time_us = self.newest_us = max(self.time_us, self.newest_us)
+            if self.time_us < self.newest_us:
+                self.time_us = self.newest_us
+            else:
+                self.carry_time(self.time_us)
+
+    def carry_time(self, time_us: int) -> None:
+        """No later commit time is to be below this one; but one of a clock that was wrong must not date all that follow."""
+        self.newest_us = max(self.newest_us, min(time_us, now_us() + self.ahead_us))
 
     def _chunk(self, maps: list[bytes], piece: bytes) -> None:
         number = self.sequence + 1

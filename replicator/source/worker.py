@@ -141,8 +141,12 @@ class Source:
             emit=self._emit,
             where=f"site {stream.origin.name}",
         )
-        assembler.records.seen, assembler.records.newest_us = tail.seen, tail.time_us
-        assembler.records.keeps_time = stream.pair.mode == "bidirectional"
+        records = assembler.records
+        records.seen = tail.seen
+        records.keeps_time = stream.pair.mode == "bidirectional"
+        # What is further ahead the policies refuse to decide by.
+        records.ahead_us = max(records.ahead_us, 1000 * stream.policies.clock_offset_ms_max)
+        records.carry_time(tail.time_us)
         return assembler
 
     def _reshape(self, schema: str, table: str, body: bytes) -> Reshaped | None:

@@ -342,6 +342,24 @@ def test_an_origin_that_was_set_back_stops(server: DatabaseServer, make: Any) ->
     assert "lacks transactions" in error.what
 
 
+def test_a_commit_time_in_the_future_is_of_one_transaction_only(server: DatabaseServer, make: Any) -> None:
+    """In a pair whose commit times never go back; nor does a restart take it up from the topic's tail."""
+    stream = make(mode="bidirectional", kafka="east")
+    ahead_us = now_us() + 7_200_000_000
+    variable = f"timestamp={ahead_us // 1_000_000}" if server.flavor == "mariadb" else f"original_commit_timestamp={ahead_us}"
+    with Running(stream).await_streaming() as source:
+        execute(server, f"SET SESSION {variable}", "INSERT INTO shop.item VALUES (1, 'x')")
+        source.await_acknowledged(1)
+        insert(server, 2)
+        source.await_acknowledged(2)
+    with Running(stream).await_streaming() as source:
+        insert(server, 3)
+        source.await_acknowledged(3)
+    first, second, third = (t.commit_time_us for t in got(stream))
+    assert first == ahead_us - (ahead_us % 1_000_000 if server.flavor == "mariadb" else 0)
+    assert second <= third < now_us() + 1_000_000
+
+
 def test_a_quick_succession_shares_records(server: DatabaseServer, make: Any) -> None:
     """A backlog is packed: far fewer records than transactions."""
     start = position(server)
