@@ -124,8 +124,6 @@ def _find_tail(stream: StreamConfig, consumer: RecordConsumer, remembered: Contr
     end = consumer.end_offset()
     where = f"topic {stream.id.topic}"
     if remembered is None:
-        if end == 0 and known_id:
-            raise _lost(where, f"the topic is empty, but the origin remembers the stream {known_id}")
         scan = _Scan(None)
     else:
         if known_id and remembered.stream_id != known_id:
@@ -148,6 +146,10 @@ def _find_tail(stream: StreamConfig, consumer: RecordConsumer, remembered: Contr
         )
         consumer.assign(remembered.offset + 1)
     _follow(scan, consumer, end, where)
+    if scan.tail is None and end > 0:
+        raise _lost(where, f"its {end} records were all deleted, and the control topic tells nothing of them")
+    if scan.tail is None and known_id:
+        raise _lost(where, f"the topic is empty, but the origin remembers the stream {known_id}")
     if scan.tail is not None and scan.tail.offset != end - 1 and end > 0:
         raise _lost(where, f"records up to offset {end - 1} were deleted before they could be followed")
     if known_id and scan.tail is not None and scan.tail.stream_id != known_id:
