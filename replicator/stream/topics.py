@@ -1,7 +1,7 @@
 """The topics of a stream: made with the right settings, or checked when they exist.
 
-The transactions' topic has one partition and is deleted by age only; the acknowledgement and control topics are compacted:
-they keep the last record of each key for ever.
+The transactions' topic has one partition and is deleted by age only, by the broker's clock; the acknowledgement and control
+topics are compacted: they keep the last record of each key for ever.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _wanted(stream: StreamConfig) -> list[TopicSettings]:
         "retention.ms": str(hours * _HOUR_MS if hours > 0 else -1),
         "retention.bytes": "-1",
         "max.message.bytes": str(message_bytes_max(stream)),
-        "message.timestamp.type": "CreateTime",
+        "message.timestamp.type": "LogAppendTime",
         **shared,
     }
     compacted = {"cleanup.policy": "compact", "segment.ms": str(24 * _HOUR_MS), **shared}
@@ -200,6 +200,9 @@ def _differences(topic: TopicSettings, actual: dict[str, Any]) -> Iterator[str]:
             have, want = int(actual[name]), int(wanted[name])
             if have != -1 and (want == -1 or have < want):
                 yield f"{topic.name} has {name}={have}, less than {want if want != -1 else 'for ever'}"
+        stamp, wanted_stamp = actual["message.timestamp.type"], wanted["message.timestamp.type"]
+        if stamp != wanted_stamp and actual["retention.ms"] != "-1":
+            yield f"{topic.name} has message.timestamp.type={stamp}, not {wanted_stamp}: retention would go by the source's clock"
     if int(actual["min.insync.replicas"]) < int(wanted.get("min.insync.replicas", 1)):
         yield f"{topic.name} has min.insync.replicas={actual['min.insync.replicas']}"
     if actual.get("unclean.leader.election.enable") == "true":

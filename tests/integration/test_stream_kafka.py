@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.structs import TopicPartition
 
 from replicator.config import StreamConfig
@@ -55,6 +56,9 @@ def test_topics_are_made_with_what_keeps_data(make: Any, admin: KafkaAdminClient
     assert ensure_topics(stream)
     assert not ensure_topics(stream)
     assert check_topics(stream) == []
+    resource = ConfigResource(ConfigResourceType.TOPIC, stream.id.topic)
+    kept = admin.describe_configs([resource], config_filter="all")["topic"][stream.id.topic]
+    assert kept["message.timestamp.type"]["value"] == "LogAppendTime"
     topics = {t["name"]: t for t in admin.describe_topics([stream.id.topic, stream.id.ack_topic, stream.id.control_topic])}
     assert {len(t["partitions"]) for t in topics.values()} == {1}
     producer = RecordProducer(stream)
@@ -68,6 +72,7 @@ def test_topics_are_made_with_what_keeps_data(make: Any, admin: KafkaAdminClient
     [
         ({"cleanup.policy": "compact"}, 1, "cleanup.policy=compact"),
         ({"retention.ms": "3600000"}, 1, "retention.ms=3600000"),
+        ({"retention.ms": "604800000"}, 1, "message.timestamp.type=CreateTime"),
         ({"retention.bytes": "1000"}, 1, "retention.bytes=1000"),
         ({"max.message.bytes": "100000"}, 1, "max.message.bytes=100000"),
         ({"unclean.leader.election.enable": "true"}, 1, "unclean.leader.election"),
