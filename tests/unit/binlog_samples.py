@@ -44,6 +44,20 @@ def query(statement: bytes, schema: bytes = b"shop") -> bytes:
     return event(2, struct.pack("<IIBHH", 7, 0, len(schema), 0, 0) + schema + b"\0" + statement)
 
 
+def mariadb_alter(number: int, statement: bytes, flags: int, *, compressed: bool) -> list[bytes]:
+    """One part of an ALTER as MariaDB logs it with ``binlog_alter_two_phase``: flags 2 its start, 4 its commit, 8 its rollback.
+
+    Both events carry the flags, and from the commit or rollback on the number of the start.
+    """
+    start = struct.pack("<Q", 1) if flags > 2 else b""
+    variables = bytes([130, flags]) + start
+    head = struct.pack("<IIBHH", 7, 0, 4, 0, len(variables)) + variables + b"shop\0"
+    if compressed:
+        statement = bytes([0x81, len(statement)]) + zlib.compress(statement)
+    gtid = struct.pack("<QIBB", number, 0, 0x21, flags) + start
+    return [event(162, gtid), event(165 if compressed else 2, head + statement)]
+
+
 def table_map(table: bytes, table_id: int) -> bytes:
     body = struct.pack("<Q", table_id)[:6] + b"\1\0\4shop\0" + bytes([len(table)]) + table + b"\0\1\3\0\0"
     return event(19, body)
