@@ -85,6 +85,8 @@ class Fence:
         self.owner = uuid.uuid4().hex
         digest = hashlib.sha256(f"{self._flow}\0{self._name}".encode()).hexdigest()[:32]
         self._lock = f"replicator.{digest}"
+        self.statements = f"replicator.{digest}.ddl"
+        """A named lock that is held by whoever runs a statement of the stream, see ``ddl``."""
         try:
             self._connection: pymysql.Connection[Any] = pymysql.connect(
                 **{"connect_timeout": 10, "read_timeout": 60, **stream.target.database.connect_args()},

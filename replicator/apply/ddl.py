@@ -3,6 +3,8 @@
 DDL commits by itself, so the checkpoint cannot be in its transaction. The intent row, committed before, makes up for it: after a
 crash in between, only that very statement is in doubt, and its stored fingerprint tells whether it ran (``sql.rerun``). The
 intent also tells this site's own source that the statement came by replication (connection id and timestamp).
+
+Nor can the checkpoint's row be its fence: a named lock of the connection that runs it is, from before the intent to behind it.
 """
 
 from __future__ import annotations
@@ -103,15 +105,48 @@ class DdlApplier:
         text = self._as_here(statement, session)
         here = classify_with(text, statement.syntax, self._plans.target_schema(query.schema))
         session = self._in_schema(session, here.default_schema)
+        try:
+            self._hold(session, where)
+            self._once(session, txn, index, query, here, where)
+        finally:
+            session.unlock(self._fence.statements)
+
+    def _hold(self, session: DdlSession, where: str) -> None:
+        """Until ``unlock``, no other applier is at a statement of the stream: what the fence is for rows, in their transaction.
+
+        The lock is the connection's that runs the statement, so it lasts as long as the server works on it, whatever became of
+        the applier. One that lost the stream finds another owner here: raises FencedError.
+        """
+        lock = self._fence.statements
+        deadline = time.monotonic() + _LEFTOVER_WAIT_S
+        while not session.lock(lock):
+            if time.monotonic() > deadline or self._worker.stop.is_set():
+                ((holder,),) = session.ask("SELECT IS_USED_LOCK(%s)", (lock,))
+                raise DatabaseError(
+                    "a statement of an earlier run is still running at the target, or its applier stands still",
+                    where=f"{where}, connection {holder}",
+                    remedy="the applier goes on when that ends; if nothing is behind that connection any more, KILL it",
+                )
+            self._worker.reporter.tick()
+        if not session.ask(
+            f"SELECT 1 FROM {meta.CHECKPOINT} WHERE flow=%s AND stream=%s AND owner=%s LIMIT 1",
+            (self._stream.id.flow, self._stream.id.stream, self._fence.owner),
+        ):
+            raise self._fence.lost()
+
+    def _once(self, session: DdlSession, txn: Txn, index: int, query: Query, here: Statement, where: str) -> None:
+        """Run it, unless an earlier run did."""
         doubt = self._doubt(session, txn, index)
-        if doubt == "done":
-            return
         accept: frozenset[int] = frozenset()
         if doubt is None:
             self._keep_held(session, here, where)
             self._intend(session, txn, index, query, here)
         else:
-            verdict = self._judge(session, here, doubt, where)
+            state, before = doubt
+            if state == "done":
+                self._plans.forget()
+                return
+            verdict = self._judge(session, here, before, where)
             if verdict.verdict is rerun.Verdict.RAN:
                 self._finish(session, txn, index)
                 return
@@ -119,7 +154,7 @@ class DdlApplier:
             self._renew(session, txn, index, query)
         self._worker.pauses.hit("applier:ddl-intent")
         session.execute(here, query, accept=accept, where=where)
-        self._worker.log.info("statement applied", gtid=txn.gtid, kind=statement.kind)
+        self._worker.log.info("statement applied", gtid=txn.gtid, kind=here.kind)
         self._worker.reporter.count("statements_applied")
         self._worker.pauses.hit("applier:ddl-done")
         self._finish(session, txn, index)
@@ -216,17 +251,14 @@ class DdlApplier:
     def _key(self, txn: Txn, index: int) -> tuple[Any, ...]:
         return (self._stream.id.flow, self._stream.id.stream, txn.sequence, index)
 
-    def _doubt(self, session: DdlSession, txn: Txn, index: int) -> str | tuple[int, str | None] | None:
-        """None: not begun. "done": it ran. Else the connection that began it, and the fingerprint from before."""
+    def _doubt(self, session: DdlSession, txn: Txn, index: int) -> tuple[str, str | None] | None:
+        """None: not begun. Else its state ("done": it ran), and the fingerprint from before."""
         rows = session.ask(
-            f"SELECT connection_id, state, fingerprint FROM {meta.DDL_INTENT}"
+            f"SELECT state, fingerprint FROM {meta.DDL_INTENT}"
             " WHERE flow=%s AND stream=%s AND sequence=%s AND event_index=%s AND gtid=%s",
             (*self._key(txn, index), txn.gtid),
         )
-        if not rows:
-            return None
-        connection_id, state, before = rows[0]
-        return "done" if state == "done" else (int(connection_id), before)
+        return (rows[0][0], rows[0][1]) if rows else None
 
     def _intend(self, session: DdlSession, txn: Txn, index: int, query: Query, here: Statement) -> None:
         fingerprint = self._fingerprint(session, here)
@@ -265,19 +297,8 @@ class DdlApplier:
         )
         self._plans.forget()
 
-    def _judge(
-        self, session: DdlSession, here: Statement, doubt: str | tuple[int, str | None], where: str
-    ) -> rerun.Decision:
-        """An earlier run began the statement and nobody knows whether it ended: find out."""
-        assert isinstance(doubt, tuple)
-        connection_id, before = doubt
-        deadline = time.monotonic() + _LEFTOVER_WAIT_S
-        while connection_id != session.connection_id and session.ask(
-            "SELECT 1 FROM information_schema.processlist WHERE id=%s AND command<>'Sleep'", (connection_id,)
-        ):
-            if time.monotonic() > deadline or self._worker.stop.wait(0.2):
-                raise DatabaseError("the statement of an earlier run is still running at the target", where=where)
-            self._worker.reporter.tick()
+    def _judge(self, session: DdlSession, here: Statement, before: str | None, where: str) -> rerun.Decision:
+        """An earlier run began the statement, and nobody knows whether it took effect: find out."""
         decision = rerun.decide(here, before, self._fingerprint(session, here))
         self._worker.log.warning(
             "a statement was interrupted", where=where, verdict=str(decision.verdict), reason=decision.reason

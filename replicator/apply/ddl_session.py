@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -109,6 +110,18 @@ class DdlSession:
         with self._connection.cursor() as cursor:
             cursor.execute(query, values or None)
             return list(cursor.fetchall())
+
+    def lock(self, name: str) -> bool:
+        """Take a named lock, if it becomes free within a second; the connection has it to its end, or until ``unlock``."""
+        try:
+            return self.ask("SELECT GET_LOCK(%s, 1)", (name,)) == [(1,)]
+        except pymysql.MySQLError as error:
+            raise DatabaseError(f"cannot take a named lock: {error.args[-1]}", where=self._where) from error
+
+    def unlock(self, name: str) -> None:
+        """Give it back; where the connection broke, it went with it."""
+        with suppress(pymysql.MySQLError):
+            self.ask("SELECT RELEASE_LOCK(%s)", (name,))
 
     def use(self, schema: str) -> bool:
         """Make ``schema`` the default one, or none where the target has no such: the server then refuses what needs one.

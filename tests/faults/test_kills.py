@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import os
 import random
 import signal
@@ -12,8 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from replicator.apply.worker import run_applier
+from replicator.config import load_config
+from replicator.model import Role
 from tests.faults.load import Load, Watcher, create_tables
 from tests.harness import Pair, Pairs, execute
+from tests.integration.source_running import Running
 
 pytestmark = pytest.mark.servers
 
@@ -84,6 +90,29 @@ def test_a_kill_around_ddl_runs_it_once(pairs: Pairs, flavor: str, point: str, t
         pair.start("west")
         pair.settle()
         assert pair.differences() == []
+
+
+def test_an_applier_that_wakes_up_runs_no_statement_behind_its_successor(pairs: Pairs, flavor: str, tmp_path: Path) -> None:
+    """It stood still between intent and statement, and lost the stream: a late TRUNCATE would take rows that came behind it."""
+    pair = pairs(flavor, flavor)
+    table = f"{pair.name}.t"
+    execute(pair.origin, f"CREATE TABLE {table} (id INT PRIMARY KEY)", f"INSERT INTO {table} VALUES (1)")
+    pair.start()
+    pair.settle()
+    file = tmp_path / "pid"
+    pair.restart("west", env={"REPLICATOR_PAUSE_AT": "applier:ddl-intent", "REPLICATOR_PAUSE_FILE": str(file)})
+    execute(pair.origin, f"TRUNCATE TABLE {table}", f"INSERT INTO {table} VALUES (2)")
+    asleep = pid_at(file)
+    lock = "replicator." + hashlib.sha256(f"{pair.flow}\0main".encode()).hexdigest()[:32]
+    execute(pair.target, f"KILL {execute(pair.target, f'SELECT IS_USED_LOCK({lock!r})')[0][0]}")
+    with Running(load_config(pair.config("west")).streams("west", Role.APPLIER)[0], run_applier, Role.APPLIER) as second:
+        second.await_streaming()
+        threading.Event().wait(3)
+        os.kill(asleep, signal.SIGCONT)
+        pair.until(lambda: "another applier" in json.dumps(pair.workers("west")), 60, "the first one to be superseded")
+        pair.until(lambda: execute(pair.target, f"SELECT id FROM {table}") == [(2,)], 30, "what came behind the statement")
+    pair.settle()
+    assert pair.differences() == []
 
 
 def test_a_kill_in_the_middle_of_a_large_transaction_leaves_none_of_it(pairs: Pairs, flavor: str, tmp_path: Path) -> None:

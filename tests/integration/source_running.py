@@ -1,10 +1,11 @@
-"""Runs the real source of a stream in this process, and reads what it wrote to Kafka."""
+"""Runs the real source (or applier) of a stream in this process, and reads what it wrote to Kafka."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,14 @@ def fresh_shop(server: DatabaseServer) -> None:
 
 
 class Running:
-    """The source of a stream in a thread, from now to the end of the `with` block."""
+    """The source of a stream, or what ``function`` is, in a thread, from now to the end of the `with` block."""
 
-    def __init__(self, stream: StreamConfig) -> None:
+    def __init__(
+        self, stream: StreamConfig, function: Callable[[StreamConfig, Worker], None] = run_source, role: Role = Role.SOURCE
+    ) -> None:
         self.stream = stream
-        self.reporter = Reporter(Role.SOURCE, stream.id)
+        self._function = function
+        self.reporter = Reporter(role, stream.id)
         self.worker = Worker(self.reporter, threading.Event(), PausePoints({}), structlog.get_logger())
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -62,7 +66,7 @@ class Running:
 
     def _run(self) -> None:
         try:
-            run_source(self.stream, self.worker)
+            self._function(self.stream, self.worker)
         except Exception as error:  # noqa: BLE001  (the test looks at it)
             self.error = error
 
