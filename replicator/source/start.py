@@ -37,15 +37,12 @@ def start_position(stream: StreamConfig, flavor: str, ask: Ask) -> str:
     if start == "latest":
         return executed(flavor, ask)
     if start == "earliest":
-        return _earliest(mariadb, ask)
+        return _earliest(stream, mariadb, ask)
     match = _FILE_AND_POSITION.fullmatch(start)
     if match is not None:
         if not mariadb:
             raise _wrong(stream, "a file and position can only be turned into a GTID position at MariaDB", "give a GTID set")
-        found = ask("SELECT BINLOG_GTID_POS(%s, %s)", match["file"], int(match["position"]))[0][0]
-        if found is None:
-            raise _wrong(stream, f"there is no binlog position {start}", "see SHOW BINARY LOGS at the origin")
-        return _text(found)
+        return _gtids_at(stream, ask, match["file"], int(match["position"]))
     _check(stream, flavor, ask)
     return start
 
@@ -68,17 +65,23 @@ def _check(stream: StreamConfig, flavor: str, ask: Ask) -> None:
         again = MySqlGtidSet(has.missing(before)).missing(before)
         if again:
             raise _wrong(stream, f"{start!r} is without {again}, which would be sent once more", whole)
-    purged = wanted.missing(_earliest(mariadb, ask))
+    purged = wanted.missing(_earliest(stream, mariadb, ask))
     if purged:
         raise _wrong(stream, f"{start!r} is without {purged}, of which the origin has no binlogs any more", whole)
 
 
-def _earliest(mariadb: bool, ask: Ask) -> str:
+def _earliest(stream: StreamConfig, mariadb: bool, ask: Ask) -> str:
     """Before the oldest binlog that is still there."""
     if not mariadb:
         return _text(ask("SELECT @@global.gtid_purged")[0][0])
-    first = str(ask("SHOW BINARY LOGS")[0][0])
-    return _text(ask("SELECT BINLOG_GTID_POS(%s, 4)", first)[0][0])
+    return _gtids_at(stream, ask, str(ask("SHOW BINARY LOGS")[0][0]), 4)
+
+
+def _gtids_at(stream: StreamConfig, ask: Ask, file: str, position: int) -> str:
+    found = ask("SELECT BINLOG_GTID_POS(%s, %s)", file, position)[0][0]
+    if found is None:
+        raise _wrong(stream, f"there is no binlog position {file}:{position}", "see SHOW BINARY LOGS at the origin")
+    return _text(found)
 
 
 def _text(value: Any) -> str:

@@ -16,7 +16,6 @@ ANSWERS = {
     "SELECT @@global.gtid_purged": f"{A}:1-100,\n{B}:40-50",
     "SELECT @@global.gtid_binlog_pos": "0-1-300,5-2-90",
     "SHOW BINARY LOGS": "binlog.000007",
-    "SELECT BINLOG_GTID_POS(%s, 4)": "0-1-100,5-2-50",
 }
 
 
@@ -27,8 +26,9 @@ def begin(start: str, flavor: str) -> str:
     )
 
     def ask(query: str, *values: Any) -> list[tuple[Any, ...]]:
-        if len(values) == 2:
-            return [("0-1-250,5-2-80" if values == ("binlog.000008", 4711) else None,)]
+        if values:
+            places = {("binlog.000007", 4): "0-1-100,5-2-50", ("binlog.000008", 4711): "0-1-250,5-2-80"}
+            return [(places.get(values),)]  # type: ignore[call-overload]
         return [(ANSWERS[query],)]
 
     return start_position(stream, flavor, ask)
