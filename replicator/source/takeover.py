@@ -79,6 +79,8 @@ class _Scan:
         if header.kind == Kind.EPOCH:
             if header.epoch > tail.epoch:
                 tail = replace(tail, epoch=header.epoch, source_id=header.source_id)
+        elif header.epoch > tail.epoch:
+            raise _lost(where, f"the record that begins epoch {header.epoch} is not there, behind one of epoch {tail.epoch}")
         elif header.epoch == tail.epoch and header.source_id == tail.source_id and header.kind != Kind.CHUNK:
             if header.first_sequence > tail.sequence + 1:
                 raise _lost(where, f"sequence {header.first_sequence} comes behind {tail.sequence}")

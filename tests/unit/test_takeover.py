@@ -26,6 +26,14 @@ def test_a_record_behind_a_gap_is_not_taken_for_the_tail() -> None:
     assert scan.tail is not None and (scan.tail.sequence, scan.tail.resume) == (12, "0-1-12")
 
 
+def test_records_of_an_epoch_whose_beginning_is_gone_are_not_passed_over() -> None:
+    """A late record of the source before is all that retention left in front of them: it is not where the stream ends."""
+    scan = _Scan(None)
+    scan.take(6, FIRST, "here")
+    with pytest.raises(HistoryLostError, match="begins epoch 2 is not there"):
+        scan.take(7, replace(FIRST, epoch=2, source_id="c" * 32, first_sequence=11, last_sequence=12), "here")
+
+
 class Topic:
     """A topic whose first ``gone`` records were deleted."""
 
