@@ -25,7 +25,7 @@ from tests.integration.source_reading import Got, transactions
 _numbers = itertools.count(1)
 
 
-def stream_config(server: DatabaseServer, kafka: KafkaServer, folder: Path, **pair: Any) -> StreamConfig:
+def stream_config(server: DatabaseServer, kafka: KafkaServer, folder: Path, /, **pair: Any) -> StreamConfig:
     """A stream of its own from that server; its target is never asked."""
     name = f"s{next(_numbers)}x{int(time.time() * 1000) % 1_000_000}"
     database = {"host": server.host, "port": server.port, "user": server.user, "password_env": "TEST_PASSWORD"}
