@@ -5,6 +5,7 @@ Later changes of a held row queue behind it, in order; other rows go on. Everyth
 
 from __future__ import annotations
 
+import itertools
 import threading
 import unicodedata
 from typing import TYPE_CHECKING
@@ -52,23 +53,41 @@ class Quarantine:
         self._max_rows = stream.policies.quarantine_max_rows
         self._keys: dict[tuple[str, str], tuple[str, ...]] = {}
         """Table and key as ``alike`` writes it, to the spellings of the key that are held. Read without the lock."""
+        self._open: dict[Session, list[list[tuple[str, str]]]] = {}
+        """What each session's open transaction holds, as the names of each change: in ``_keys`` too, and unseen by others yet."""
         self._stale = True
         self._count = 0
         self._lock = threading.Lock()
 
-    def forget(self) -> None:
-        """A transaction was rolled back, or an operator changed the table: read it again before the next use."""
-        self._stale = True
+    def rolled_back(self, session: Session) -> None:
+        """What the session's transaction held is not held: read again before the next use."""
+        with self._lock:
+            if self._open.pop(session, None):
+                self._stale = True
+
+    def committed(self, session: Session) -> None:
+        """What the session's transaction held is there for everybody."""
+        if session in self._open:
+            with self._lock:
+                del self._open[session]
 
     def refresh(self, session: Session) -> None:
-        """Read what is held, if that is not known."""
+        """Read what is held, if that is not known.
+
+        Behind the lock, so that no older reading takes back what another session committed meanwhile: what it holds goes from
+        ``_open`` after its commit. Reading waits for no row.
+        """
         if not self._stale:
             return
-        (outcome,) = session.run(f"SELECT table_name, row_key, new_key {self._from_held}".encode())
-        rows = [text_row(packet) for packet in outcome.rows or []]
         with self._lock:
-            self._keys = _spelled({}, [((table or b"").decode(), key.decode()) for table, *keys in rows for key in keys if key])
-            self._count = len(rows)
+            if not self._stale:
+                return
+            (outcome,) = session.run(f"SELECT table_name, row_key, new_key {self._from_held}".encode())
+            rows = [text_row(packet) for packet in outcome.rows or []]
+            unseen = list(itertools.chain.from_iterable(self._open.values()))
+            read = [((table or b"").decode(), key.decode()) for table, *keys in rows for key in keys if key]
+            self._keys = _spelled({}, itertools.chain(read, *unseen))
+            self._count = len(rows) + len(unseen)
             self._stale = False
 
     @property
@@ -136,6 +155,7 @@ class Quarantine:
         session.run(f"INSERT INTO {meta.QUARANTINE} ({','.join(values)}, change_data) VALUES ({literals})".encode())
         with self._lock:
             _spelled(self._keys, names)
+            self._open.setdefault(session, []).append(names)
             self._count += 1
 
     def _ask_count(self, session: Session) -> int:

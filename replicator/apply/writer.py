@@ -214,12 +214,13 @@ class Writer:
     def commit(self) -> None:
         """Make it visible. Raises DatabaseError where the outcome is not known."""
         self.session.run(b"COMMIT")
+        self._quarantine.committed(self.session)
         if self._memory is not None:
             self._memory.committed()
 
     def rollback(self) -> None:
         """Give everything up since ``execute``."""
-        self._quarantine.forget()
+        self._quarantine.rolled_back(self.session)
         self._forget_open()
         if self._pending is not None:
             self._pending = None

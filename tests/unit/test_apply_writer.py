@@ -155,7 +155,7 @@ def test_a_writer_looks_closer_only_at_its_turn(turn: bool) -> None:
             ran.append(sql)
             return [] if sql.startswith(b"ROLLBACK;SET") and b"BEGIN" not in sql else super().run(sql)
 
-    nothing = SimpleNamespace(refresh=lambda session: None, forget=lambda: None)
+    nothing = SimpleNamespace(refresh=lambda session: None, rolled_back=lambda _: None)
     resolver: Any = SimpleNamespace(quarantine=nothing, memory=None)
     fence: Any = SimpleNamespace(statement=lambda slot, checkpoint: b"UPDATE checkpoint")
     session: Any = Duplicates()
