@@ -226,6 +226,24 @@ def test_old_records_go_and_held_changes_stay(pairs: Pairs, flavor: str) -> None
     assert [h["key"] for h in held(pair)] == ["[3]"]
 
 
+def test_an_audit_written_by_hand_keeps_its_change_and_no_other(pairs: Pairs, flavor: str) -> None:
+    """When it was decided is not known, so it stays; deleting the rest goes on."""
+    pair = start(pairs, flavor, {**HOLD, "log_days": 2})
+    execute(pair.target, f"UPDATE {pair.name}.t SET v='mine'")
+    for number in (1, 2, 3):
+        execute(pair.origin, f"UPDATE {pair.name}.t SET v='x' WHERE id={number}")
+    pair.settle()
+    pair.stop("west")
+    audits = ["'discarded by hand'", "'discarded at 12 or so'", "CONCAT('discarded by x at ', time_us, ' µs')"]
+    for number, audit in enumerate(audits, 1):
+        old = f"state='discarded', time_us=time_us-3*86400000000, audit={audit}"
+        execute(pair.target, f"UPDATE replicator.quarantine SET {old} WHERE flow='{pair.flow}' AND row_key='[{number}]'")
+    pair.start("west")
+    left = f"SELECT row_key FROM replicator.quarantine WHERE flow='{pair.flow}' ORDER BY row_key"
+    pair.until(lambda: len(execute(pair.target, left)) < len(audits), 30, "the released change to go")
+    assert execute(pair.target, left) == [("[1]",), ("[2]",)]
+
+
 BY_KEY = {"default": {"insert_exists": "quarantine", "delete_missing": "quarantine", "default": "apply_origin"}}
 
 
