@@ -36,7 +36,7 @@ def test_equal_auto_increment_offsets_are_found(pairs: Pairs, flavor: str, capsy
             execute(server, "SET GLOBAL auto_increment_increment=2", f"SET GLOBAL auto_increment_offset={offset}")
         assert not [w for w in warnings(pair, capsys) if "AUTO_INCREMENT" in w]
         execute(pair.target, "SET GLOBAL auto_increment_offset=1")
-        assert [w for w in warnings(pair, capsys) if "auto_increment_offset=1 at one and 2 at the other" in w]
+        assert [w for w in warnings(pair, capsys) if "auto_increment_offset=1 at east, 2 at west" in w]
     finally:
         for server in pair.servers.values():
             execute(server, "SET GLOBAL auto_increment_increment=1", "SET GLOBAL auto_increment_offset=1")

@@ -12,6 +12,7 @@ from ...errors import ConfigError, ReplicatorError
 from ...model import Role
 from ...source.start import start_position
 from .cluster import check_cluster
+from .counting import check_counting
 from .finding import Finding, Level, error, warning
 from .grants import check_applier_grants, check_meta_grants, check_reader_grants, check_source_grants
 from .policies import check_policies
@@ -39,6 +40,7 @@ def run_checks(config: Config, site: str | None = None) -> list[Finding]:
         findings += _clusters(config, site, streams)
         findings += _clocks(probes)
         findings += _identities(probes, streams)
+        findings += _guarded("AUTO_INCREMENT", lambda: check_counting(config, site, probes))
         for stream in streams:
             findings += _guarded(stream.id.flow, lambda stream=stream: _both(config, stream, probes))  # type: ignore[misc]
             findings += _guarded(stream.id.flow, lambda stream=stream: _start(stream, probes))  # type: ignore[misc]

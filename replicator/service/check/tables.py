@@ -27,7 +27,6 @@ class Column:
     collation: str
     generated: bool
     has_default: bool
-    auto_increment: bool
 
 
 @dataclass(slots=True)
@@ -105,7 +104,6 @@ def _add_columns(probe: Probe, schema: str, tables: dict[str, Table]) -> None:
                 _charset(collation),
                 bool(generation),
                 default is not None or "default_generated" in extras or "auto_increment" in extras,
-                "auto_increment" in extras,
             )
 
 
@@ -169,7 +167,6 @@ def check_tables(stream: StreamConfig, origin: Probe, target: Probe, *, started:
             yield warning(place, what, f"ALTER TABLE {text} ENGINE=InnoDB")
     yield from _missing_columns(stream, here)
     if stream.pair.mode == "bidirectional":
-        yield from _auto_increment(stream, here, origin, target)
         yield from _cascades(stream, here, origin)
 
 
@@ -239,16 +236,6 @@ def _missing_columns(stream: StreamConfig, tables: dict[str, Table]) -> Iterator
             if name.casefold() not in table.columns:
                 what = f"the mapping names the column {name}, which {table} does not have"
                 yield error(stream.id.flow, what, "correct mapping.tables in the configuration")
-
-
-def _auto_increment(stream: StreamConfig, tables: dict[str, Table], origin: Probe, target: Probe) -> Iterator[Finding]:
-    counting = [str(t) for t in tables.values() if any(c.auto_increment for c in t.columns.values())]
-    steps = [int(p.variables.get("auto_increment_increment", "1")) for p in (origin, target)]
-    offsets = [int(p.variables.get("auto_increment_offset", "1")) for p in (origin, target)]
-    if counting and (min(steps) < 2 or steps[0] != steps[1] or (offsets[0] - offsets[1]) % steps[0] == 0):
-        what = f"both sites may give the same AUTO_INCREMENT numbers in {few(counting)}"
-        remedy = "auto_increment_increment=2 at both sites, auto_increment_offset=1 at one and 2 at the other, in my.cnf"
-        yield warning(stream.id.flow, what, remedy)
 
 
 def _cascades(stream: StreamConfig, tables: dict[str, Table], origin: Probe) -> Iterator[Finding]:
