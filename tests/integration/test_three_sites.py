@@ -22,6 +22,7 @@ from dev.judge import compare
 from dev.ports import HOST, free_port
 from dev.process import popen_tied
 from replicator.config import load_config
+from tests.faults.binlogs import Binlog
 from tests.faults.hot_rows import carried
 from tests.harness import Farm, execute
 
@@ -146,11 +147,12 @@ def net(farm: Farm, flavor: str, tmp_path: Path) -> Callable[[Sequence[str]], Ne
 
 
 def write(server: DatabaseServer, schema: str, site: str, count: int) -> None:
-    """A site's own rows, inserted, changed and partly deleted: three transactions for each number."""
+    """A site's own rows, inserted, changed and partly deleted: three transactions for each number, and one in its own table."""
     first = ord(site) * 100_000
     statements = []
     for i in range(first, first + count):
         statements += [
+            f"UPDATE {schema}.own_{site} SET n=n+1",
             f"INSERT INTO {schema}.t VALUES ({i}, '{site}', 0)",
             f"UPDATE {schema}.t SET n=n+1 WHERE id={i}",
             f"DELETE FROM {schema}.t WHERE id={i}" if i % 3 == 0 else f"UPDATE {schema}.t SET n=n+1 WHERE id={i}",
@@ -162,11 +164,15 @@ def run(made: Net, writers: str, expected: Callable[[str], str]) -> None:
     """Write at some sites, with a statement and a restart between; ``expected`` says whose changes a pair has to carry."""
     with made:
         execute(made.servers["a"], f"CREATE TABLE {made.schema}.t (id INT PRIMARY KEY, site CHAR(1), n INT NOT NULL)")
+        for site in SITES:
+            execute(made.servers["a"], f"CREATE TABLE {made.schema}.own_{site} (id INT PRIMARY KEY, n INT NOT NULL)")
+            execute(made.servers["a"], f"INSERT INTO {made.schema}.own_{site} VALUES (1, 0)")
         execute(made.servers["a"], f"CREATE TABLE {made.schema}.mark (site CHAR(1) PRIMARY KEY, n BIGINT NOT NULL)")
         execute(made.servers["a"], f"INSERT INTO {made.schema}.mark VALUES ('a', 0), ('b', 0), ('c', 0)")
         for site in made.reached("a"):
             until(lambda site=site: _has_marks(made.servers[site], made.schema), f"the marks at {site}")  # type: ignore[misc]
         count = 60
+        binlogs = {site: Binlog(server) for site, server in made.servers.items()}
         threads = [threading.Thread(target=write, args=(made.servers[s], made.schema, s, count)) for s in writers]
         for thread in threads:
             thread.start()
@@ -182,8 +188,24 @@ def run(made: Net, writers: str, expected: Callable[[str], str]) -> None:
             assert by_site.pop(way[0]) == 3 * count, "each once"
             # What an applier wrote on the way may be several transactions in one, never more.
             assert all(passed_on <= 3 * count for passed_on in by_site.values()), (way, by_site)
-        once = {way: {"a": 3} for way in made.ways}
+        nothing_comes_home(made, binlogs, {site: count if site in writers else 0 for site in SITES})
+        once = {way: {"a": 6} for way in made.ways}
         assert made.transactions("query") == ({**once, "ca": {}} if "ca" in once else once)
+
+
+def nothing_comes_home(made: Net, binlogs: dict[str, Binlog], written: dict[str, int]) -> None:
+    """Each site's binlog holds what was written there into its own table, and nothing of that again from elsewhere."""
+    held = {site: binlog.since(made.schema) for site, binlog in binlogs.items()}
+    for maker, count in written.items():
+        for site, here in held.items():
+            own = f"own_{maker}"
+            assert here.local[own] == (count if site == maker else 0), (maker, site)
+            # An applier may write several transactions as one, and never one as several.
+            least, most = (1, count) if count and site in made.reached(maker) else (0, 0)
+            assert least <= here.applied[own] <= most, (maker, site)
+    for site, here in held.items():
+        assert here.applied_total <= sum(held[maker].local_total for maker in SITES if site in made.reached(maker)), site
+        assert here.statements[""] == 1, site
 
 
 def _has_marks(server: DatabaseServer, schema: str) -> bool:
