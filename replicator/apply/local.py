@@ -84,6 +84,8 @@ class LocalChanges:
         self.remembers = stream.policies.remembers
         self._concerned: dict[tuple[str, str], bool] = {}
         self._position: Position | None = None
+        self._last = 0
+        """The last sequence of the stream back that was read."""
         self._error: BaseException | None = None
         self._closed = False
         self._large: LargeBegin | None = None
@@ -121,8 +123,10 @@ class LocalChanges:
         """Return once everything that the target has committed by now is remembered.
 
         Rows that the session's open transaction has locked, or written, are then known for certain. Raises DatabaseError
-        where the source of this site does not come so far in time; trying again may help.
+        where the source of this site does not come so far in time; trying again may help. Raises ApplyError where the origin has
+        seen more than there is: it speaks of another stream.
         """
+        seen = self._seen  # before the target is asked: it has committed that
         flavor = FLAVOR_MARIADB if session.mariadb else FLAVOR_MYSQL
         target = _committed(session)
 
@@ -142,6 +146,13 @@ class LocalChanges:
                 "the stream back is behind: who wrote a row last cannot be known yet",
                 where=f"stream {self._back.id}, position {self._position or 'none'}, {flavor} target",
                 remedy=f"check the source of site {self._stream.target.name}; the applier goes on by itself",
+            )
+        if seen > self._last:
+            raise ApplyError(
+                f"who wrote a row last cannot be known: {self._stream.origin.name} has seen {seen} transactions of the "
+                f"stream back, and it holds {self._last}: it was started anew",
+                where=f"stream {self._back.id}",
+                remedy="start both flows of the pair anew, together (docs/WHAT-IF.md)",
             )
 
     def reaches(self, seen: int) -> None:
@@ -227,7 +238,7 @@ class LocalChanges:
         elif isinstance(item, RecordEnd) and item.position:
             position = parse_position(flavor, item.position)
             with self._lock:
-                self._position = position
+                self._position, self._last = position, item.state.sequence
                 self._lock.notify_all()
 
     def _remember(self, txn: Txn) -> None:

@@ -14,6 +14,7 @@ from ..errors import DatabaseError, SourceError
 from ..gtid import Position, parse_position
 from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 from .start import executed, start_position
+from .takeover import Beginning
 
 if TYPE_CHECKING:
     from ..config import StreamConfig
@@ -22,6 +23,7 @@ __all__ = ["Origin", "ServerFacts"]
 
 _READ_ONLY = (1290, 1836)
 _INTENTS_MAX = 4000
+_TRIES = 100
 _REQUIRED = {
     "binlog_format": ("ROW", "SET GLOBAL binlog_format=ROW (and binlog_format=ROW in my.cnf), for every session"),
     "binlog_row_image": ("FULL", "SET GLOBAL binlog_row_image=FULL (and in my.cnf), for every session"),
@@ -99,12 +101,41 @@ class Origin:
         """All that the server has committed, as text."""
         return executed(self.facts.flavor, self._query)
 
-    def begin(self) -> str:
-        """The position from which a new stream starts. Raises ConfigError, or SourceError where there is none."""
-        begin = start_position(self._stream, self.facts.flavor, self._query)
-        if self._stream.start == "latest":
-            self._check_no_xa()
-        return begin
+    def begin(self) -> Beginning:
+        """Where a new stream starts. Raises ConfigError or SourceError where it cannot, or may not start alone."""
+        back = self._stream.reverse
+        if back is not None:
+            self._check_alone(back)
+        if self._stream.start != "latest":
+            return Beginning(self._start())
+        applied = 0
+        for _ in range(_TRIES):
+            latest = self._start()
+            before, applied = applied, self._applied(back)[0] if back is not None else 0
+            if applied == before:
+                break  # so it was when the position was asked; else too little is said, until the next is applied
+        self._check_no_xa()
+        return Beginning(latest, before)
+
+    def _check_alone(self, back: StreamConfig) -> None:
+        """The number of transactions that the other site has seen says nothing of a new stream."""
+        _, seen = self._applied(back)
+        if seen and back.policies.asks_who_wrote and not back.unheard:
+            raise SourceError(
+                f"the stream would begin anew, and {self._stream.target.name} knew {seen} transactions of a former one: those of "
+                "this one would be taken for them, so for known there",
+                where=f"stream {self._stream.id}",
+                remedy="start both flows of the pair anew, together (docs/WHAT-IF.md): its policies ask who wrote a row last",
+            )
+
+    def _applied(self, stream: StreamConfig) -> tuple[int, int]:
+        """How far a stream has been applied here, and how much of the one back its origin knew then."""
+        query = f"SELECT COALESCE(MAX(sequence), 0), COALESCE(MAX(seen), 0) FROM {meta.CHECKPOINT} WHERE flow=%s AND stream=%s"
+        rows = self._query(query, stream.id.flow, stream.id.stream, missing_ok=True)
+        return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
+
+    def _start(self) -> str:
+        return start_position(self._stream, self.facts.flavor, self._query)
 
     def known_stream(self) -> str:
         """The id of this stream as the origin remembers it; "" if it never ran here."""

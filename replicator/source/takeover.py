@@ -27,10 +27,18 @@ from .division import check_division, division_of
 if TYPE_CHECKING:
     from ..config import StreamConfig
 
-__all__ = ["Tail", "check_between", "take_over"]
+__all__ = ["Beginning", "Tail", "check_between", "take_over"]
 
 _READ_TIMEOUT_S = 60.0
 _ACK_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a stream goes on, or starts: a GTID set, and how far the stream back has been applied by then."""
+
+    position: str
+    seen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +103,12 @@ class _Scan:
         self.tail = replace(tail, offset=offset)
 
 
-def take_over(stream: StreamConfig, producer: RecordProducer, *, flavor: str, begin: Callable[[], str], known_id: str) -> Tail:
+def take_over(
+    stream: StreamConfig, producer: RecordProducer, *, flavor: str, begin: Callable[[], Beginning], known_id: str
+) -> Tail:
     """Claim the stream; returns its tail as this source has to continue it.
 
-    ``begin`` tells where a new stream starts (a GTID set). ``known_id`` is the stream id that the origin remembers, "" if none.
+    ``begin`` tells where a new stream starts. ``known_id`` is the stream id that the origin remembers, "" if none.
     Raises HistoryLostError where there was a history and the topic does not have it, FencedError, KafkaFailure.
     """
     remembered = _remembered(stream, stream.id.control_topic)
@@ -106,7 +116,8 @@ def take_over(stream: StreamConfig, producer: RecordProducer, *, flavor: str, be
     consumer = RecordConsumer(stream)
     try:
         tail = _find_tail(stream, consumer, remembered, known_id)
-        return _claim(stream, producer, consumer, tail, flavor, begin() if tail is None else tail.resume)
+        beginning = begin() if tail is None else Beginning(tail.resume, tail.seen)
+        return _claim(stream, producer, consumer, tail, flavor, beginning)
     finally:
         consumer.close()
 
@@ -170,7 +181,7 @@ def _follow(scan: _Scan, consumer: RecordConsumer, end: int, where: str) -> None
 
 
 def _claim(
-    stream: StreamConfig, producer: RecordProducer, consumer: RecordConsumer, tail: Tail | None, flavor: str, begin: str
+    stream: StreamConfig, producer: RecordProducer, consumer: RecordConsumer, tail: Tail | None, flavor: str, begin: Beginning
 ) -> Tail:
     source_id = uuid.uuid4().hex
     stream_id = tail.stream_id if tail else uuid.uuid4().hex
@@ -184,11 +195,11 @@ def _claim(
         source_id,
         sequence + 1,
         sequence,
-        begin,
+        begin.position,
         flavor,
         now_us(),
         shipped=shipped,
-        seen=tail.seen if tail else 0,
+        seen=begin.seen,
     )
     producer.send(pack_record(header, pack_body([], [])), "epoch")
     ((_, claimed),) = producer.drain(_ACK_TIMEOUT_S)
@@ -210,11 +221,11 @@ def _claim(
         epoch,
         source_id,
         before.sequence if before else 0,
-        before.resume if before else begin,
+        before.resume if before else begin.position,
         before.shipped if before else "",
         claimed,
         before.gtid if before else "",
-        before.seen if before else 0,
+        before.seen if before else begin.seen,
         before.time_us if before else 0,
     )
     producer.expect(claimed, lambda first, last: check_between(stream, mine, first, last))

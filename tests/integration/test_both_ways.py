@@ -6,6 +6,7 @@ import random
 import time
 
 import pytest
+import yaml
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
@@ -13,7 +14,7 @@ from dev import DatabaseServer
 from replicator.config import load_config
 from tests.faults.binlogs import Judge
 from tests.faults.hot_rows import CONFLICTS, HotRows, create_tables, shipped
-from tests.harness import Pair, Pairs, execute, until_next_second
+from tests.harness import Pair, Pairs, await_, execute, until_next_second
 
 pytestmark = pytest.mark.servers
 
@@ -261,6 +262,62 @@ def test_local_changes_lost_from_the_topic_are_not_guessed(pairs: Pairs, flavor:
     error = pair.wait_stopped("west", "applier")
     assert "who wrote a row last cannot be known" in error["what"] and "retention" in error["remedy"]
     assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=1") == [("west",)]
+
+
+def test_a_flow_started_anew_alone_stops(pairs: Pairs, flavor: str) -> None:
+    """What the other site has seen is of the former stream: the changes of the new one would count as seen. Both together may."""
+    pair = both_ways(pairs, flavor)
+    create_tables(pair.origin, pair.name, 3, ["note"])
+    pair.start()
+    settle(pair)
+    pair.stop()
+    forget_stream(pair, "west", "east")
+    pair.start(ready=False)
+    error = pair.wait_stopped("west", "source")
+    assert "would begin anew, and east knew" in error["what"] and "both flows" in error["remedy"]
+    pair.stop()
+    forget_stream(pair, "east", "west")
+    configure(pair, start="latest")
+    pair.start()
+    execute(pair.target, f"UPDATE {pair.name}.note SET text='west' WHERE id=1")
+    settle(pair)
+    assert pair.differences() == []
+
+
+def forget_stream(pair: Pair, origin: str, target: str) -> None:
+    """What docs/WHAT-IF.md says of starting a stream anew."""
+    flow = f"{pair.name}.{origin}-{target}"
+    admin = KafkaAdminClient(bootstrap_servers=pair.kafka.bootstrap)
+    topics = [f"replicator.{flow}.main{part}" for part in ("", ".ack", ".control")]
+    admin.delete_topics(topics)
+    await_("the topics to go", lambda: all(t["error_code"] == 3 for t in admin.describe_topics(topics)))
+    admin.close()
+    execute(pair.servers[target], f"DELETE FROM replicator.checkpoint WHERE flow='{flow}' AND stream='main'")
+    execute(pair.servers[origin], f"DELETE FROM replicator.heartbeat WHERE flow='{flow}' AND stream='main'")
+
+
+def configure(pair: Pair, **settings: object) -> None:
+    """Other settings of the pair, while no daemon runs."""
+    document = yaml.safe_load(pair.config().read_text())
+    document["pairs"][0].update(settings)
+    pair.config().write_text(yaml.safe_dump(document))
+
+
+def test_a_pair_that_comes_to_write_both_ways_knows_what_was_seen(pairs: Pairs, flavor: str) -> None:
+    """The first change made at the former target is made in knowledge of what was applied there, and not beaten by it."""
+    pair = pairs(flavor, flavor, options={"conflicts": {"tables": {"*.note": "site_priority"}}})
+    create_tables(pair.origin, pair.name, 3, ["note"])
+    pair.start()
+    execute(pair.origin, f"UPDATE {pair.name}.note SET text='east' WHERE id=1")
+    pair.settle()
+    pair.stop()
+    configure(pair, mode="bidirectional")
+    pair.start()
+    execute(pair.target, f"UPDATE {pair.name}.note SET text='west' WHERE id=1")
+    pair.settle(back=True)
+    assert execute(pair.origin, f"SELECT text FROM {pair.name}.note WHERE id=1") == [("west",)]
+    settle(pair)
+    assert pair.differences() == []
 
 
 @pytest.mark.slow

@@ -45,6 +45,7 @@ class Followed(LocalChanges):
         self.remembers = stream.policies.remembers
         self._concerned = {}
         self._position = None
+        self._last = 0
         self._error = None
         self._closed = False
         self._large = None

@@ -13,8 +13,10 @@ from conflict.types import Provenance
 from replicator.apply import local
 from replicator.apply.local import LocalChanges, OpenMemory
 from replicator.apply.resolve import Resolver
+from replicator.apply.session import Outcome, pack_text_row
 from replicator.apply.shape import Shape, shape_of
 from replicator.errors import ApplyError
+from replicator.gtid import parse_position
 from replicator.stream.reader import Txn
 from replicator.stream.wire import QUERY, pack_event
 from tests.unit.plan_samples import plan
@@ -119,6 +121,28 @@ def test_a_local_statement_makes_the_plans_stale(seen: int) -> None:
     known._plans = known._written_by
     known._remember(Txn(5, "g:5", 1000, "", (), pack_event(QUERY, 0, b""), 1))
     assert known.forgot >= 1
+
+
+def test_an_origin_that_has_seen_more_than_there_is_speaks_of_another_stream() -> None:
+    """The stream back was started anew alone: none of its changes may count as seen. What comes while it is asked does not."""
+    known = Remembered()
+    known._stream = known._back = SimpleNamespace(origin=SimpleNamespace(name="east"), id="p.0")  # type: ignore[assignment]
+    known._error, known._closed = None, False
+    uuid = "00000000-0000-0000-0000-000000000001"
+    known._position, known._last = parse_position("mysql", f"{uuid}:1-10"), 10
+    later = 10
+
+    def run(_: bytes) -> list[Outcome]:
+        known.forget(later)
+        return [Outcome(1, [pack_text_row([b"", f"{uuid}:1-10".encode()])])]
+
+    session: Any = SimpleNamespace(mariadb=False, run=run)
+    LocalChanges.cover(known, session)
+    later = 11
+    LocalChanges.cover(known, session)
+    with pytest.raises(ApplyError, match="has seen 11 transactions of the stream back, and it holds 10") as caught:
+        LocalChanges.cover(known, session)
+    assert "both flows of the pair anew" in caught.value.remedy
 
 
 def test_two_spellings_of_a_key_are_one() -> None:
