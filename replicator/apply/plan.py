@@ -5,13 +5,14 @@ A plan is made for one table map (the origin's table at the moment of the change
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 from ..errors import ApplyError
-from ..model import quote_name
+from ..model import FLAVOR_MARIADB, quote_name
 from ..row.convert import key_literal, needs_lenient
 from ..row.decode import Mode, decoder
 from ..row.floats import double_literal
@@ -33,6 +34,9 @@ _INEXACT_KEY_TYPES = frozenset({Type.FLOAT, Type.DOUBLE, Type.JSON, Type.GEOMETR
 
 _NUMBER_BYTES = 100
 """More than the literal of a number or a date takes, and what stands around it."""
+_HASH = re.compile(r"DB_ROW_HASH_\d+")
+"""A column that MariaDB adds, and hides, for a unique key over long columns or USING HASH."""
+
 _FLOATS = frozenset({Type.FLOAT, Type.DOUBLE})
 _FORMS: tuple[Mode, Mode] = ("literal", "text")
 
@@ -125,7 +129,7 @@ class TablePlan:
                 parts.append(_same_float(expression, text))
             else:
                 parts.append(b"BINARY %b=%b" % (expression, _hex(text)))
-        return b" AND ".join(parts)
+        return b" AND ".join(parts) or b"1"
 
     def set_row(self, image: Image) -> bytes:
         """``a=1,b='x'`` for every written column of a literal image."""
@@ -187,6 +191,8 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool, skip
     lacking: list[str] = []
     for i, column in enumerate(columns):
         at_target = target.column(column.name)
+        if at_target is None and flavor == FLAVOR_MARIADB and _HASH.fullmatch(column.name):
+            continue
         if at_target is None and skip_missing:
             lacking.append(column.name)
             continue
@@ -212,7 +218,6 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool, skip
     upsert = all(c.has_default for c in target.columns if c.name.lower() in unwritten)
     names = [quote(columns[i].name) for i in written]
     all_written = len(written) == len(columns)
-    pick = itemgetter(*written) if len(written) > 1 else None
     selects = [select_expr(columns[i], quote_name(columns[i].name)).encode() for i in written]
     quoted = target.quoted.encode()
     rest = [n for i, n in zip(written, names, strict=True) if i not in identity]
@@ -236,11 +241,11 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool, skip
         row=_join if all_written else _row_of(written),
         insert_head=b"INSERT INTO %b (%b) VALUES " % (quoted, b",".join(names)),
         update_tail=b" ON DUPLICATE KEY UPDATE " + b",".join([b"%b=VALUES(%b)" % (n, n) for n in rest]) if rest else b"",
-        select_head=b"SELECT %b FROM %b WHERE " % (b",".join(selects), quoted),
+        select_head=b"SELECT %b FROM %b WHERE " % (b",".join(selects) or b"NULL", quoted),
         delete_head=b"DELETE FROM %b WHERE " % quoted,
         key_columns=tuple([columns[i] for i in identity]),
         key_bytes=_key_bytes(columns, identity),
-        compared=tuple if all_written else (pick or (lambda image: (image[written[0]],))),
+        compared=tuple if all_written else _picker(written),
         lenient=tuple([i for i in written if columns[i].type == Type.ENUM]),
         extra=bool(unwritten),
         lacking=tuple(lacking),
@@ -279,11 +284,15 @@ def _join(image: Image) -> bytes:
 
 
 def _row_of(written: Sequence[int]) -> Callable[[Image], bytes]:
-    if len(written) == 1:
-        (only,) = written
-        return lambda image: b"(" + image[only] + b")"
-    pick = itemgetter(*written)
+    pick = _picker(written)
     return lambda image: b"(" + b",".join(pick(image)) + b")"
+
+
+def _picker(ordinals: Sequence[int]) -> Callable[[Image], Image]:
+    """Picks columns of an image; none of them where all are generated."""
+    if len(ordinals) > 1:
+        return itemgetter(*ordinals)
+    return lambda image: tuple([image[i] for i in ordinals])
 
 
 def _same_float(expression: bytes, text: bytes) -> bytes:

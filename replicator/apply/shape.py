@@ -86,8 +86,8 @@ class Shape:
         return tuple([value_of_text(c, texts[i]) for i, c in zip(self.plan.written, self._columns, strict=True)])
 
     def values_of_row(self, texts: Sequence[bytes | None]) -> Row:
-        """The values of a row that the plan's SELECT read."""
-        return tuple([value_of_text(c, text) for c, text in zip(self._columns, texts, strict=True)])
+        """The values of a row that the plan's SELECT read; of a table without columns to write, it reads a NULL."""
+        return tuple([value_of_text(c, text) for c, text in zip(self._columns, texts[: len(self._columns)], strict=True)])
 
     def where_row_key(self, row: Row) -> bytes:
         """``key=…`` of a row given as values."""
