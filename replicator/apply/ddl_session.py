@@ -96,6 +96,11 @@ class DdlSession:
             self.ask("SET SESSION system_versioning_alter_history=KEEP", ())
         else:
             self.ask("SET SESSION information_schema_stats_expiry=0", ())
+        try:
+            # In no binlog; what the origin's session made may be what InnoDB refuses in this mode.
+            self.ask("SET SESSION innodb_strict_mode=OFF", ())
+        except pymysql.MySQLError:
+            pass  # MySQL wants SESSION_VARIABLES_ADMIN for it: then the target's own setting counts
 
     def alive(self) -> bool:
         """Whether the connection still answers."""
