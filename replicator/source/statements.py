@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from ..errors import DecodeError, SourceError
 from ..filter import TableFilter
+from ..model import FLAVOR_MARIADB
 from ..sql.classify import Statement, StatementClass, classify_with
 from ..stream.query import Query, parse_query
 
@@ -30,6 +31,10 @@ _OF_SCHEMA = frozenset({C.ROUTINE, C.EVENT})
 _ROW_FORMAT = (
     "set binlog_format=ROW at the origin, for every session; do at the target what it did, and start the stream anew behind it "
     "(docs/WHAT-IF.md)"
+)
+
+_BY_TRANSACTION = (
+    "; a table versioned by transaction (its ROW START is a BIGINT) is logged so in any format: exclude it from the pair's tables"
 )
 
 
@@ -90,8 +95,11 @@ class Statements:
         changed = statement.named("target", "new_name")
         if changed and not any(self._tables.wants(*table) for table in changed):
             return False
+        tables = f" of {', '.join([f'{s}.{t}' for s, t in changed])}" if changed else ""
         raise SourceError(
-            f"the binlog holds a {statement.kind or 'data-changing'} statement instead of rows", where=where, remedy=_ROW_FORMAT
+            f"the binlog holds a {statement.kind or 'data-changing'} statement instead of rows{tables}",
+            where=where,
+            remedy=_ROW_FORMAT + (_BY_TRANSACTION if self._flavor == FLAVOR_MARIADB else ""),
         )
 
     def _tables_of(self, statement: Statement, query: Query, where: str) -> bool:

@@ -109,6 +109,17 @@ def test_statement_format_stops_and_names_the_gtid(server: DatabaseServer, fresh
     assert "binlog_format=ROW" in caught.value.remedy and "start the stream anew behind it" in caught.value.remedy
 
 
+def test_a_table_versioned_by_transaction_stops_and_is_named(server: DatabaseServer, fresh: str) -> None:
+    """MariaDB logs its changes as statements, whatever binlog_format says: only leaving it out helps."""
+    if server.flavor != "mariadb":
+        pytest.skip("MySQL has no such tables")
+    columns = "id INT, s BIGINT UNSIGNED AS ROW START, e BIGINT UNSIGNED AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)"
+    execute(server, f"CREATE TABLE shop.past ({columns}) WITH SYSTEM VERSIONING", "INSERT INTO shop.past (id) VALUES (1)")
+    with pytest.raises(SourceError, match=r"INSERT statement instead of rows of shop\.past") as caught:
+        read(server, fresh)
+    assert "exclude it" in caught.value.remedy
+
+
 def test_an_alter_in_two_phases_stops(server: DatabaseServer, fresh: str) -> None:
     """MariaDB logs it as it begins, when nobody knows whether it ends well."""
     if server.flavor != "mariadb":
