@@ -501,6 +501,9 @@ class Transactions:
 
     def _roll_back(self) -> None:
         """The transaction was rolled back, though it is in the binlog; all of its rows are of transactional tables."""
+        if self._statements and self._mariadb and not self._tables:
+            self._commit()  # the DROP TABLE of a CREATE OR REPLACE that failed: no rollback brings the old table back
+            return
         if self._statements:
             raise SourceError(
                 "the binlog holds a rolled back transaction with DDL in it",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..errors import DdlError
-from ..model import qualified
+from ..model import FLAVOR_MARIADB, qualified
 from .cursor import Cursor, words
 from .expand import expand_comments
 from .guard import disable_event, guard_trigger, is_guarded
@@ -30,6 +30,7 @@ __all__ = [
 Mapping = Callable[[str, str], tuple[str, str]]
 """Maps (schema, table) at the origin to (schema, table) at the target."""
 
+_DROPS = frozenset({"DROP TABLE", "DROP SEQUENCE"})
 _WITH_BODY = frozenset({StatementClass.TRIGGER, StatementClass.ROUTINE, StatementClass.EVENT})
 
 
@@ -54,10 +55,18 @@ def has_start_transaction(statement: Statement) -> bool:
 
 
 def drop_if_exists(statement: Statement) -> bytes:
-    """A DROP TRIGGER with IF EXISTS: it may belong to a table that the flow does not carry. Others are unchanged."""
-    if statement.kind != "DROP TRIGGER" or statement.if_exists or statement.object is None:
+    """With IF EXISTS: a DROP TRIGGER, which may belong to a table that the flow does not carry, and MariaDB's DROP of several
+    tables or sequences, which it logs without an error although some were not there. Others are unchanged.
+    """
+    if statement.if_exists:
         return statement.text
-    return _edit(statement.text, [(statement.object.start, statement.object.start, b"IF EXISTS")])
+    if statement.kind == "DROP TRIGGER" and statement.object is not None:
+        at = statement.object.start
+    elif statement.kind in _DROPS and len(statement.tables) > 1 and statement.syntax.flavor == FLAVOR_MARIADB:
+        at = statement.tables[0].start
+    else:
+        return statement.text
+    return _edit(statement.text, [(at, at, b"IF EXISTS")])
 
 
 def without_definer(statement: Statement) -> bytes:
