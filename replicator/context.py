@@ -15,7 +15,9 @@ from .errors import ReplicatorError
 from .model import Role, State, StreamId
 from .observe.status import ErrorReport, StageStatus, WorkerStatus
 
-__all__ = ["PausePoints", "Reporter", "Worker", "now_us"]
+__all__ = ["PausePoints", "Reporter", "Waits", "Worker", "now_us"]
+
+_TELL_S = 5.0
 
 
 def now_us() -> int:
@@ -128,6 +130,31 @@ class Reporter:
             error=self.error,
             note=self.note,
         )
+
+
+class Waits:
+    """Counts, as ``wait_seconds`` by cause, what a worker waits for, so that it can say what limits it."""
+
+    def __init__(self, reporter: Reporter, *causes: str) -> None:
+        self._reporter = reporter
+        self._causes = causes
+        self._told_at = time.monotonic()
+        self._told = dict.fromkeys(causes, 0.0)
+
+    def add(self, cause: str, seconds: float) -> None:
+        """So long nothing could be done for that cause."""
+        self._reporter.count(f"wait_seconds|cause={cause}", seconds)
+
+    def shares(self) -> list[int] | None:
+        """Every few seconds: of the time since the last answer, the percentage of each cause. In between None."""
+        passed = time.monotonic() - self._told_at
+        if passed < _TELL_S:
+            return None
+        counters = self._reporter.counters
+        spent = {cause: counters.get(f"wait_seconds|cause={cause}", 0.0) for cause in self._causes}
+        shares = [int(100 * (spent[cause] - self._told[cause]) / passed) for cause in self._causes]
+        self._told_at, self._told = time.monotonic(), spent
+        return shares
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from ..context import now_us
+from ..context import Waits, now_us
 from ..control import Control, Wish
 from ..errors import ReplicatorError, StreamError
 from ..model import Role, State
@@ -49,8 +49,6 @@ _SAVE_POSITION_S = 30
 _LOCK_WAIT_S = 2
 _BATCH_ROWS_MIN = 50
 _BATCH_ROWS_CLOSER = 500
-_TELL_S = 5.0
-_CAUSES = ("kafka", "database", "dependency")
 _LOOK_S = 5.0
 
 
@@ -73,6 +71,7 @@ class Applier:
         self._origin = stream.origin.name
         self._worker = worker
         self._reporter = worker.reporter
+        self._waits = Waits(self._reporter, "kafka", "database", "dependency")
         self._control = Control(stream, Role.APPLIER)
         resources.callback(self._control.close)
         self._fence = Fence(stream)
@@ -114,7 +113,7 @@ class Applier:
             before_commit=lambda batch: worker.pauses.hit("applier:before-commit"),
             retry_limit=stream.apply.retry_limit,
             retried=lambda: self._reporter.count("batch_retries"),
-            waited=self._waited,
+            waited=self._waits.add,
         )
         resources.callback(self._pipeline.close)
         if self._local is not None:
@@ -126,9 +125,7 @@ class Applier:
         self._large: LargeTransaction | None = None
         self._saved_us = now_us()
         self._batch_rows = stream.apply.batch_rows
-        self._tell_at = time.monotonic() + _TELL_S
         self._look_at = 0.0
-        self._spent: dict[str, float] = {}
         self._skip_gtid = ""
         self._report_start()
 
@@ -146,7 +143,7 @@ class Applier:
                 continue
             began, cause = time.monotonic(), "database" if self._batch.txns else "kafka"
             records = self._consumer.poll(self._poll_ms())
-            self._waited(cause, time.monotonic() - began)
+            self._waits.add(cause, time.monotonic() - began)
             behind = self._consumer.behind
             self._reporter.gauge("records_behind", behind)
             away = self._consumer.away
@@ -162,19 +159,12 @@ class Applier:
         self._settle()
         self._acks.flush()
 
-    def _waited(self, cause: str, seconds: float) -> None:
-        self._reporter.count(f"wait_seconds|cause={cause}", seconds)
-
     def _tell_limit(self) -> None:
         """Say in a sentence, every few seconds, what the applier waits for most: that is what limits it."""
-        now = time.monotonic()
-        if now < self._tell_at or self._reporter.state is not State.STREAMING:
+        shares = self._waits.shares()
+        if shares is None or self._reporter.state is not State.STREAMING:
             return
-        counters = self._reporter.counters
-        spent = {cause: counters.get(f"wait_seconds|cause={cause}", 0.0) for cause in _CAUSES}
-        passed = _TELL_S + now - self._tell_at
-        kafka, database, dependency = (int(100 * (spent[c] - self._spent.get(c, 0.0)) / passed) for c in _CAUSES)
-        self._tell_at, self._spent = now + _TELL_S, spent
+        kafka, database, dependency = shares
         if kafka >= 50 and self._consumer.behind:
             note = f"streaming, limited by Kafka or the network to it ({kafka} % of the time it was waited for)"
         elif kafka >= 50:

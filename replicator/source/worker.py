@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from ..context import Waits
 from ..control import Control, Wish
 from ..errors import DatabaseError, KafkaFailure, SourceError
 from ..gtid import parse_position
@@ -75,6 +76,7 @@ class Source:
         self._stream = stream
         self._worker = worker
         self._reporter = worker.reporter
+        self._waits = Waits(self._reporter, "binlog", "kafka")
         self._control = Control(stream, Role.SOURCE)
         self._wish = Wish()
         resources.callback(self._control.close)
@@ -201,10 +203,13 @@ class Source:
         # some milliseconds of processor time.
         due_at = self._sealed_at + self._stream.source.linger_ms / 1000
         patience_s = min(max(due_at - time.monotonic(), 0.0), _TICK_S) if records.waiting else _TICK_S
+        began = time.monotonic()
         if records.waiting and patience_s and self._received < _LITTLE_BYTES:
             time.sleep(patience_s)  # and read once what comes meanwhile, instead of transaction by transaction
             patience_s = 0.0
-        if connection.wait(patience_s):
+        readable = connection.wait(patience_s)
+        self._waits.add("binlog", time.monotonic() - began)
+        if readable:
             piece = connection.receive()
             self._received = len(piece)
             self._assembler.feed(piece)
@@ -274,7 +279,9 @@ class Source:
         value = pack_record(header, sealed.body, level=self._stream.source.compression_level)
         if sealed.kind != Kind.HEARTBEAT:
             self._worker.pauses.hit("source:read-not-sent")
+        began = time.monotonic()
         self._producer.send(value, (header, sealed.gtid), waiting=self._while_waiting)
+        self._waits.add("kafka", time.monotonic() - began)
         self._told = (sealed.resume, sealed.shipped)
         self._reporter.count("records_sent")
         self._reporter.count("bytes_sent", len(value))
@@ -329,8 +336,23 @@ class Source:
 
     # --- what is done now and then ---
 
+    def _tell_limit(self) -> None:
+        """Say in a sentence, every few seconds, what limits the source."""
+        shares = self._waits.shares()
+        if shares is None or self._reporter.state is not State.STREAMING:
+            return
+        binlog, kafka = shares
+        if kafka >= 50:
+            note = f"streaming, limited by Kafka ({kafka} % of the time it was waited for)"
+        elif binlog >= 50:
+            note = f"streaming, caught up ({binlog} % of the time the origin sent nothing)"
+        else:
+            note = f"streaming, limited by its own processor time (waited {binlog} % for the origin, {kafka} % for Kafka)"
+        self._reporter.set_state(State.STREAMING, note)
+
     def _chores(self) -> None:
         now = time.monotonic()
+        self._tell_limit()
         self._acknowledged()
         if not self._producer.pending:
             self._acknowledged_at = now

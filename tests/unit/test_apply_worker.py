@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import structlog
 
 from replicator.apply.batch import Planner
 from replicator.apply.checkpoint import Checkpoint
 from replicator.apply.worker import Applier
 from replicator.apply.writer import Batch
-from replicator.context import PausePoints, Reporter, Worker
-from replicator.model import Role
+from replicator.context import PausePoints, Reporter, Waits, Worker
+from replicator.model import Role, StreamId
 from replicator.stream.acks import Ack
 from replicator.stream.reader import Txn
 from tests.property.streams import streams_of
@@ -58,3 +60,20 @@ def test_what_the_checkpoint_says_is_acknowledged_at_the_start() -> None:
     assert [(ack.stream_id, ack.epoch, ack.sequence, ack.position, ack.origin_time_us) for ack in told] == [
         ("s", 3, 7, "g:1-7", 9)
     ]
+
+
+def test_what_is_waited_for_is_told_as_shares_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the time since it was told last, every few seconds."""
+    now = [100.0]
+    monkeypatch.setattr("replicator.context.time", SimpleNamespace(monotonic=lambda: now[0]))
+    reporter = Reporter(Role.APPLIER, StreamId("p", "a", "b"))
+    waits = Waits(reporter, "kafka", "database")
+    waits.add("kafka", 2.5)
+    now[0] += 4
+    assert waits.shares() is None
+    now[0] += 1
+    assert waits.shares() == [50, 0]
+    waits.add("database", 10)
+    now[0] += 10
+    assert waits.shares() == [0, 100]
+    assert reporter.counters == {"wait_seconds|cause=kafka": 2.5, "wait_seconds|cause=database": 10}
