@@ -6,11 +6,14 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from dev import DatabaseServer
 from tests.harness import Farm, Pairs
 
 _numbers = itertools.count(1)
+settings.register_profile("replicator", deadline=None)  # a busy machine is no defect
+settings.load_profile("replicator")
 
 
 @pytest.fixture(scope="session")
