@@ -42,7 +42,6 @@ class Pipeline:
         self._writers = writers
         self._committed = committed
         self._passed = passed
-        self._last = Batch()
         self._before_commit = before_commit
         self._retry_limit = retry_limit
         self._retried = retried
@@ -78,7 +77,6 @@ class Pipeline:
             self._raise()
             self._bytes += batch.bytes
             batch.queued_at = time.monotonic()
-            self._last = batch
             batch.index = self._next_index
             self._next_index += 1
             self._queue.append(batch)
@@ -90,8 +88,9 @@ class Pipeline:
         with self._lock:
             self._raise()
             if not self.idle:
-                _, known_us = self._last.behind or (None, 0)
-                self._last.behind = (checkpoint, origin_time_us or known_us)
+                last = self._queue[-1] if self._queue else self._running[self._next_index - 1]
+                _, known_us = last.behind or (None, 0)
+                last.behind = (checkpoint, origin_time_us or known_us)
                 return
         self._passed(checkpoint, origin_time_us)
 
