@@ -96,7 +96,7 @@ def decide_structural(
 ) -> Decision:
     """Decide what the structure of the target, or a row of another table, stands in the way of.
 
-    ``detail`` names the missing thing, without values. ``skip`` means: drop the change (``foreign_key_missing``,
+    ``detail`` says what is wrong, without values. ``skip`` means: drop the change (``foreign_key_missing``,
     ``target_table_missing``), or write the row without the missing columns (``target_column_missing``).
     """
     if not conflict.structural:
@@ -109,11 +109,11 @@ def decide_structural(
     }[policy.name]
     if policies.observe:
         record = Record(
-            conflict, str(policy), action, f"{detail} is missing for a change of {origin.site}: would be {reason}", observed=True
+            conflict, str(policy), action, f"{detail} for a change of {origin.site}: would be {reason}", observed=True
         )
         return Decision(Action.SKIP, record=record)
     return Decision(
-        action, record=Record(conflict, str(policy), action, f"{detail} is missing for a change of {origin.site}: {reason}")
+        action, record=Record(conflict, str(policy), action, f"{detail} for a change of {origin.site}: {reason}")
     )
 
 

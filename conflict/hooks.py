@@ -98,7 +98,8 @@ class HookRunner:
 
         def run() -> None:
             try:
-                result.append(hook(conflict))
+                answer = hook(conflict)
+                result.append(dict(answer) if isinstance(answer, Mapping) else answer)  # read here, where it may fail or hang
             except BaseException as e:  # noqa: BLE001 - whatever a user's code raises must not end the applier
                 failure.append(e)
 

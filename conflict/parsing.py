@@ -247,6 +247,13 @@ class Reader:
             group = self._group(columns, policy, (*path, names))
             if group is not None:
                 groups.append(group)
+        named: set[str] = set()
+        for group in groups:
+            for name in group.names:
+                if name.casefold() in named:
+                    remedy = "name each column in one group: only there it is settled, and the other group would be torn apart"
+                    self.problem(group.path or path, name, "a column of two groups", remedy)
+                named.add(name.casefold())
         star = next((g for g in groups if g.columns == ("*",)), None)
         if star is not None and clash is not None:
             self.problem(path, clash, "both clash and a group '*'", "keep one of the two")

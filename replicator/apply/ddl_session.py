@@ -117,10 +117,16 @@ class DdlSession:
         return True
 
     def ask(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        """Run one of our own statements."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(query, values or None)
-            return list(cursor.fetchall())
+        """Run one of our own statements. Raises DatabaseError where the connection is gone, pymysql's errors for the rest."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(query, values or None)
+                return list(cursor.fetchall())
+        except pymysql.MySQLError as error:
+            errno = error.args[0] if error.args else 0
+            if errno in _CONNECTION_ERRORS or not errno or isinstance(error, pymysql.err.InterfaceError):
+                raise DatabaseError(f"the connection to the target broke: {error.args[-1]}", where=self._where) from error
+            raise
 
     def lock(self, name: str) -> bool:
         """Take a named lock, if it becomes free within a second; the connection has it to its end, or until ``unlock``."""

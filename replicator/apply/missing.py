@@ -54,7 +54,8 @@ class Missing:
         key = self._map.primary_key or tuple(range(len(self._map.columns)))
         self._shape = _LogShape(f"{schema}.{table}", [c.name for c in self._map.columns], key)
         self.conflict = ConflictType.TARGET_COLUMN_MISSING if columns else ConflictType.TARGET_TABLE_MISSING
-        self.detail = f"column {', '.join(columns)} of {qualified(schema, table)}" if columns else qualified(schema, table)
+        lacking = f"column {', '.join(columns)} of {qualified(schema, table)}" if columns else qualified(schema, table)
+        self.detail = f"{lacking} is missing"
 
     @property
     def name(self) -> str:

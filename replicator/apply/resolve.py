@@ -374,14 +374,17 @@ class Resolver:
         return change.plan.where_row(change.before_texts) + b" LIMIT 1"
 
     def _refused(self, session: Session, txn: Txn, change: Change, shape: Shape, error: ServerError) -> None:
-        """The server did not take what was decided: a missing parent row is a conflict, anything else stops."""
+        """The server did not take what was decided: what a foreign key is in the way of is a conflict, anything else stops."""
         where = f"table {shape.name}, {shape.key_names}, GTID {txn.gtid}, sequence {txn.sequence}"
-        if error.errno in _NO_PARENT:
+        if error.errno in (*_NO_PARENT, *_HAS_CHILDREN):
+            lacks = "the parent row of a foreign key is missing"
+            if error.errno in _HAS_CHILDREN:
+                lacks = "rows of child tables are in the way"
             decision = decide_structural(
                 ConflictType.FOREIGN_KEY_MISSING,
                 policies=self._stream.policies,
                 table=shape.info.name,
-                detail="the parent row of a foreign key",
+                detail=lacks,
                 origin=self._provenance(txn),
             )
             record = decision.record
@@ -392,7 +395,8 @@ class Resolver:
                 raise ConflictHalt(
                     f"{record.conflict}: {record.reason}",
                     where=where,
-                    remedy="bring the parent row to the target or set a policy for foreign_key_missing, then `replicator resume`",
+                    remedy="bring the parent row to the target, or take the child rows away there, or set a policy for "
+                    "foreign_key_missing; then `replicator resume`",
                     entry=entry,
                 ) from error
             session.run(entry)
@@ -403,9 +407,6 @@ class Resolver:
         if error.errno in _DUPLICATE:
             what = "another row of the target holds a unique key of the change"
             conflict = ConflictType.MULTIPLE_UNIQUE_CONFLICTS
-        elif error.errno in _HAS_CHILDREN:
-            what = "rows of the target's child tables refer to the row, so it cannot go"
-            conflict = ConflictType.FOREIGN_KEY_MISSING
         else:
             what = f"the target refuses the change: {error.message} (error {error.errno})"
         if conflict is not None and self._stream.policies.observe:  # what was only observed before may be what stands in the way

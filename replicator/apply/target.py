@@ -99,7 +99,6 @@ class Targets:
         self._connection: Any = None
         self._flavor = FLAVOR_MYSQL
         self._tables: dict[tuple[str, str], TargetTable | None] = {}
-        self._opened = -1
         self.version = 0
         """Rises with every ``forget``; plans made with an older one are stale."""
 
@@ -113,16 +112,13 @@ class Targets:
         """What is remembered."""
         return dict(self._tables)
 
-    def differ(self, known: Mapping[tuple[str, str], TargetTable | None]) -> bool:
-        """Whether a table is another one by now than is known. Raises DatabaseError.
+    def opened(self) -> int:
+        """How many table definitions the server has opened. It does so anew for every statement that changes a table, at the
+        latest when the table is used next. Raises DatabaseError."""
+        return int(self._query("SHOW GLOBAL STATUS LIKE 'Opened_table_definitions'")[0][1])
 
-        Cheap while the server has opened no table definition anew. It does so for every statement that changes a table, at the
-        latest when the table is used next.
-        """
-        opened = int(self._query("SHOW GLOBAL STATUS LIKE 'Opened_table_definitions'")[0][1])
-        if opened == self._opened:
-            return False
-        self._opened = opened
+    def differ(self, known: Mapping[tuple[str, str], TargetTable | None]) -> bool:
+        """Whether a table is another one by now than is known. Raises DatabaseError."""
         return any(self._load(*name) != table for name, table in known.items())
 
     def find(self, schema: str, table: str) -> TargetTable | None:
@@ -268,13 +264,13 @@ class TargetWatch:
         self._targets = targets
         self._looker = looker  # with a connection of its own
         self._found: int | None = None
-        self._error: DatabaseError | None = None
+        self._error: BaseException | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
         self._thread.start()
 
     def changed(self) -> bool:
-        """Whether it was so since the tables were forgotten last. Raises DatabaseError."""
+        """Whether it was so since the tables were forgotten last. Raises what the thread met, DatabaseError mostly."""
         if self._error is not None:
             raise self._error
         found, self._found = self._found, None
@@ -286,14 +282,17 @@ class TargetWatch:
         self._thread.join(1)
 
     def _run(self) -> None:
-        pause_s = 0.0
+        pause_s, seen = 0.0, -1
         while not self._closed.wait(pause_s):
             began = time.monotonic()
-            version = self._targets.version
             try:
-                if self._looker.differ(self._targets.known):
+                # First: what changes behind it, though a table be remembered only then, is looked for the next time.
+                opened = self._looker.opened()
+                version = self._targets.version
+                if opened != seen and self._looker.differ(self._targets.known):
                     self._found = version
-            except DatabaseError as error:
+                seen = opened
+            except BaseException as error:  # noqa: BLE001  (raised by ``changed``)
                 self._error = error
                 break
             pause_s = max(_LOOK_S, (time.monotonic() - began) / _LOOK_SHARE)

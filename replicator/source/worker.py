@@ -49,8 +49,6 @@ _REST_S = 0.05
 """How long complete transactions wait for the rest of one whose beginning was received with them."""
 _FILL_S = 0.005
 """How long a record that is due may go on filling while the binlog has more."""
-_LITTLE_BYTES = 64 << 10
-"""Where less than that came at a time, the binlog is not behind, and the socket keeps what comes."""
 _DRAIN_S = 8.0
 _SILENCE_S = 5.0
 """After so long without an acknowledgement the topic itself is looked at."""
@@ -106,7 +104,8 @@ class Source:
         self._kafka_away = False
         self._waiting_since = 0.0
         self._sealed_at = 0.0
-        self._received = 0
+        self._more = False
+        """Whether the origin had sent more than was received last: only then it is behind, or may be."""
         self._told = (self._tail.resume, self._tail.shipped)
         self._division = division_of(stream, stream.id.stream)
         self._beat_told_us = 0
@@ -204,18 +203,17 @@ class Source:
         due_at = self._sealed_at + self._stream.source.linger_ms / 1000
         patience_s = min(max(due_at - time.monotonic(), 0.0), _TICK_S) if records.waiting else _TICK_S
         began = time.monotonic()
-        if records.waiting and patience_s and self._received < _LITTLE_BYTES:
+        if records.waiting and patience_s and not self._more:
             time.sleep(patience_s)  # and read once what comes meanwhile, instead of transaction by transaction
             patience_s = 0.0
         readable = connection.wait(patience_s)
         self._waits.add("binlog", time.monotonic() - began)
         if readable:
-            piece = connection.receive()
-            self._received = len(piece)
-            self._assembler.feed(piece)
+            self._assembler.feed(connection.receive())
             self._heard_at = time.monotonic()
             self._note_progress()
-            if connection.wait(0) and time.monotonic() < due_at + _FILL_S:
+            self._more = connection.wait(0)
+            if self._more and time.monotonic() < due_at + _FILL_S:
                 return  # the open record may fill: its size cuts it
         elif time.monotonic() - self._heard_at > self._stream.source.read_timeout_s:
             raise DatabaseError(

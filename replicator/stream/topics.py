@@ -202,7 +202,8 @@ def _differences(topic: TopicSettings, actual: dict[str, Any]) -> Iterator[str]:
                 yield f"{topic.name} has {name}={have}, less than {want if want != -1 else 'for ever'}"
         stamp, wanted_stamp = actual["message.timestamp.type"], wanted["message.timestamp.type"]
         if stamp != wanted_stamp and actual["retention.ms"] != "-1":
-            yield f"{topic.name} has message.timestamp.type={stamp}, not {wanted_stamp}: retention would go by the source's clock"
+            change = f"--alter --entity-type topics --entity-name {topic.name} --add-config message.timestamp.type={wanted_stamp}"
+            yield f"{topic.name} has message.timestamp.type={stamp}: retention would go by the source's clock ({change})"
     if int(actual["min.insync.replicas"]) < int(wanted.get("min.insync.replicas", 1)):
         yield f"{topic.name} has min.insync.replicas={actual['min.insync.replicas']}"
     if actual.get("unclean.leader.election.enable") == "true":

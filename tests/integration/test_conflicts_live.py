@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Pair, Pairs, execute, resume
+from tests.harness import Pair, Pairs, command_here, execute, resume
 
 pytestmark = pytest.mark.servers
 
@@ -177,6 +177,30 @@ def test_observe_goes_on_where_what_it_left_out_is_in_the_way(pairs: Pairs, flav
         ("foreign_key_missing", "would be halt"),
         ("multiple_unique_conflicts", "would be halt"),
     ]
+
+
+def test_a_parent_whose_children_stay_is_a_conflict_of_its_own(pairs: Pairs, flavor: str) -> None:
+    """One site deletes it, the other gives it a child: the delete waits in quarantine, others go on, a retry finds it free."""
+    pair = start(pairs, flavor, {"default": {"foreign_key_missing": "quarantine"}}, ["t"], detect="full")
+    name = pair.name
+    execute(
+        pair.origin,
+        f"CREATE TABLE {name}.p (id INT PRIMARY KEY, v INT)",
+        f"CREATE TABLE {name}.c (id INT PRIMARY KEY, p INT NOT NULL, FOREIGN KEY (p) REFERENCES {name}.p (id))",
+        f"INSERT INTO {name}.p VALUES (1, 0), (2, 0)",
+    )
+    pair.settle()
+    execute(pair.target, f"INSERT INTO {name}.c VALUES (7, 1)")
+    execute(pair.origin, f"DELETE FROM {name}.p WHERE id=1", f"UPDATE {name}.p SET v=1 WHERE id=2")
+    pair.settle()
+    assert execute(pair.target, f"SELECT id, v FROM {name}.p ORDER BY id") == [(1, 0), (2, 1)]
+    assert [(e["conflict"], e["decision"]) for e in recorded(pair, "p")] == [("foreign_key_missing", "quarantine")]
+    execute(pair.target, f"DELETE FROM {name}.c")
+    ((number,),) = execute(pair.target, f"SELECT id FROM replicator.quarantine WHERE flow='{pair.flow}'")
+    done = command_here(pair, "quarantine", "retry", "--pair", pair.name, str(number))
+    assert done.returncode == 0, done.stderr
+    pair.until(lambda: execute(pair.target, f"SELECT id FROM {name}.p") == [(2,)], 30, "the delete to be written")
+    assert pair.differences() == []
 
 
 def test_a_hook_that_fails_puts_the_change_aside(pairs: Pairs, flavor: str) -> None:

@@ -16,16 +16,22 @@ from tests.harness import await_
 class Looker:
     """Finds what it is told to find, one answer a look."""
 
-    def __init__(self, *answers: bool | DatabaseError) -> None:
+    def __init__(self, *answers: bool | Exception) -> None:
         self.answers = list(answers)
+        self.looks = 0
         self.looking, self.go, self.closed = threading.Event(), threading.Event(), threading.Event()
+
+    def opened(self) -> int:
+        """Another number each time."""
+        self.looks += 1
+        return self.looks
 
     def differ(self, known: Any) -> bool:
         assert known == {("d", "t"): "as it was"}
         self.looking.set()
         assert self.go.wait(10)
         answer = self.answers.pop(0) if self.answers else False
-        if isinstance(answer, DatabaseError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
@@ -65,12 +71,39 @@ def test_our_own_statement_is_no_change_by_others() -> None:
     made.close()
 
 
-def test_a_look_that_fails_is_told() -> None:
-    """The target may be away."""
-    looker = Looker(DatabaseError("away"))
+@pytest.mark.parametrize("error", [DatabaseError("away"), IndexError("away")])
+def test_a_look_that_fails_is_told(error: Exception) -> None:
+    """The target may be away; and a defect must not end all looking unseen."""
+    looker = Looker(error)
     made, _ = watch(looker)
     looker.go.set()
     await_("it failed", lambda: made._error is not None)
-    with pytest.raises(DatabaseError, match="away"):
+    with pytest.raises(type(error), match="away"):
         made.changed()
     made.close()
+
+
+def test_what_changes_while_a_look_begins_is_found_by_the_next() -> None:
+    """The count of opened definitions is read before the tables that are compared are known."""
+    order: list[str] = []
+
+    class Targets:
+        version = 1
+
+        @property
+        def known(self) -> dict[Any, Any]:
+            order.append("known")
+            return {("d", "t"): "as it was"}
+
+    class First(Looker):
+        def opened(self) -> int:
+            order.append("opened")
+            return super().opened()
+
+    looker: Any = First()
+    targets: Any = Targets()
+    made = TargetWatch(targets, looker)
+    assert looker.looking.wait(10)
+    looker.go.set()
+    made.close()
+    assert order[:2] == ["opened", "known"]

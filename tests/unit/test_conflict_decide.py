@@ -347,7 +347,8 @@ def test_structure(conflict: str, action: str) -> None:
 
     def go(policy: dict[str, Any]) -> Decision:
         policies = parse_policies(policy)
-        return decide_structural(ConflictType(conflict), policies=policies, table=TABLE.name, detail="parent", origin=EAST)
+        detail = "parent is missing"
+        return decide_structural(ConflictType(conflict), policies=policies, table=TABLE.name, detail=detail, origin=EAST)
 
     assert go({}).action is Action.HALT
     assert go({"default": "apply_origin"}).action is Action.HALT, "a default that makes no sense for it is passed over"

@@ -238,3 +238,34 @@ def test_a_hook_is_not_asked_without_a_conflict(hooked: Hooked) -> None:
 
     hooked(never)
     assert settle(local=LocalRow(OLD)).record is None
+
+
+class Odd(dict[str, object]):
+    """An answer that is read by code of its own."""
+
+    def __init__(self, reads: Callable[[], object]) -> None:
+        super().__init__()
+        self._reads = reads
+
+    def keys(self) -> Any:
+        return self._reads()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+
+def test_an_answer_is_read_where_it_may_fail_or_hang(hooked: Hooked) -> None:
+    """Its code is the user's too: it must neither end the applier nor hold it."""
+
+    def fail() -> object:
+        raise ValueError("no")
+
+    def hang() -> object:
+        return time.sleep(60)
+
+    for reads, why in ((fail, "raised ValueError"), (hang, "took longer than")):
+        hooked(lambda _, reads=reads: Odd(reads))  # type: ignore[misc]
+        policies = parse_policies({"default": {"update_differing": {"policy": "python:shop_rules:settle", "limit_ms": 200}}})
+        decision = decide(UPDATE, CURRENT, policies=policies, table=TABLE, origin=EAST, site="west")
+        assert decision.action is Action.QUARANTINE
+        assert decision.record is not None and why in decision.record.reason

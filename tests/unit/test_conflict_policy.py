@@ -251,6 +251,18 @@ def test_every_policy_has_a_use() -> None:
             "does not belong to its group",
             "without globs",
         ),
+        (
+            {"tables": {"a.b": {"columns": {"a, ts": "site_priority", "b, TS": "site_priority"}}}},
+            ("tables", "a.b", "columns", "b, TS"),
+            "a column of two groups",
+            "in one group",
+        ),
+        (
+            {"tables": {"a.b": {"columns": {"n": "delta", "n, a": "site_priority"}}}},
+            ("tables", "a.b", "columns", "n, a"),
+            "a column of two groups",
+            "torn apart",
+        ),
         ({"tables": ["shop.stock"]}, ("tables",), "not a mapping", "key: value"),
         ({"tables": {"stock": "halt"}}, ("tables", "stock"), "not of the form schema.table", "backticks"),
         ({"tables": {"a.b.c": "halt"}}, ("tables", "a.b.c"), "not of the form schema.table", "backticks"),
