@@ -105,3 +105,17 @@ def test_a_policy_for_a_missing_table_is_said(pairs: Pairs, flavor: str, capsys:
     table(pair)
     said = [w for w in warnings(pair, capsys) if "conflicts.tables." in w]
     assert len(said) == 1 and "conflicts.tables.shop.usr: no table" in said[0]
+
+
+@pytest.mark.parametrize("mode", ["bidirectional", "one_way"])
+def test_policies_by_which_sites_differ_afterwards_are_found(
+    pairs: Pairs, flavor: str, mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each site takes the other's version, or each keeps its own; where one site writes that is what is wanted."""
+    conflicts = {"default": {"update_differing": "apply_origin", "insert_exists": "site_priority", "default": "keep_target"}}
+    pair = pairs(flavor, flavor, mode=mode, options={"conflicts": conflicts})
+    table(pair)
+    found = [w for w in warnings(pair, capsys) if "the sites differ" in w and f"{pair.name}.t" in w]
+    assert any(w.startswith("update_differing: apply_origin in both directions") for w in found) == (mode == "bidirectional")
+    assert any(w.startswith("delete_differing: keep_target") for w in found) == (mode == "bidirectional")
+    assert not any(w.startswith("insert_exists") for w in found)

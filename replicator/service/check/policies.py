@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from conflict import ColumnInfo, ColumnKind, TableInfo
+from conflict import ColumnInfo, ColumnKind, ConflictType, PolicyName, TableInfo
 
 from ...config import StreamConfig
 from .finding import Finding, error, few, warning
@@ -26,6 +26,13 @@ _KINDS = {
     "timestamp": ColumnKind.TEMPORAL,
     "time": ColumnKind.TIME,
 }
+_TWO_VERSIONS = (
+    ConflictType.INSERT_EXISTS,
+    ConflictType.UPDATE_DIFFERING,
+    ConflictType.DELETE_DIFFERING,
+    ConflictType.MULTIPLE_UNIQUE_CONFLICTS,
+)
+_EACH_FOR_ITSELF = frozenset({PolicyName.APPLY_ORIGIN, PolicyName.KEEP_TARGET})
 _TEXT = re.compile(r"char|varchar|(tiny|medium|long)?text")
 _BINARY = re.compile(r"binary|varbinary|(tiny|medium|long)?blob")
 
@@ -35,6 +42,7 @@ def check_policies(stream: StreamConfig, tables: Iterable[Table]) -> Iterator[Fi
     tables = list(tables)
     yield from _unmatched(stream, tables)
     yield from _unseen(stream, tables)
+    yield from _diverging(stream, tables)
     for table in tables:
         for what, remedy in stream.misfits(table_info(table)):
             yield error(stream.id.flow, what, remedy)
@@ -63,6 +71,22 @@ def _unseen(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:
     if by_key:
         what = f"only keys are compared in {few(by_key, 3)}: a row changed at {stream.target.name} is overwritten unnoticed"
         yield warning(stream.id.flow, what, "detect: full to notice it, detect: key to say that it is meant")
+
+
+def _diverging(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:
+    """Policies by which each of two sites that write decides for itself."""
+    if stream.pair.mode != "bidirectional":
+        return
+    found: dict[str, list[str]] = {}
+    for table in tables:
+        for conflict in _TWO_VERSIONS:
+            policy = stream.policies.policy_for(conflict, (table.schema, table.name)).name
+            if policy in _EACH_FOR_ITSELF:
+                found.setdefault(f"{conflict}: {policy}", []).append(str(table))
+    for settled, names in found.items():
+        what = f"{settled} in both directions: after such a conflict the sites differ in {few(names, 3)}"
+        remedy = "choose one by which both decide alike (docs/CONFLICTS.md), unless only one of them writes it"
+        yield warning(stream.id.flow, what, remedy)
 
 
 def table_info(table: Table) -> TableInfo:
