@@ -47,6 +47,8 @@ _POSITION_BOTH_WAYS_S = 0.01
 it where commit times decide (``apply.local``)."""
 _REST_S = 0.05
 """How long complete transactions wait for the rest of one whose beginning was received with them."""
+_END_S = 0.001
+"""How long the origin is waited for at a time while a record is due, but for that rest."""
 _FILL_S = 0.005
 """How long a record that is due may go on filling while the binlog has more."""
 _DRAIN_S = 8.0
@@ -201,11 +203,13 @@ class Source:
         # A record behind a pause goes at once; those that follow closely are fewer and larger, because each costs the whole way
         # some milliseconds of processor time.
         due_at = self._sealed_at + self._stream.source.linger_ms / 1000
-        patience_s = min(max(due_at - time.monotonic(), 0.0), _TICK_S) if records.waiting else _TICK_S
         began = time.monotonic()
+        patience_s = min(max(due_at - began, 0.0), _TICK_S) if records.waiting else _TICK_S
         if records.waiting and patience_s and not self._more:
             time.sleep(patience_s)  # and read once what comes meanwhile, instead of transaction by transaction
             patience_s = 0.0
+        if records.waiting and self._assembler.in_transaction:
+            patience_s = max(patience_s, _END_S)
         readable = connection.wait(patience_s)
         self._waits.add("binlog", time.monotonic() - began)
         if readable:
