@@ -252,7 +252,7 @@ class Reader:
             for name in group.names:
                 if name.casefold() in named:
                     remedy = "name each column in one group: only there it is settled, and the other group would be torn apart"
-                    self.problem(group.path or path, name, "a column of two groups", remedy)
+                    self.problem(group.path, name, "a column of two groups", remedy)
                 named.add(name.casefold())
         star = next((g for g in groups if g.columns == ("*",)), None)
         if star is not None and clash is not None:

@@ -15,7 +15,7 @@ from .filter import TableFilter, parse_pattern
 from .gtid import MariaDbPosition, MySqlGtidSet
 from .model import MAIN_STREAM
 
-__all__ = ["Apply", "DdlPolicy", "LagLimits", "Pair", "SourceSettings", "StreamTables", "Tables"]
+__all__ = ["FILE_AND_POSITION", "Apply", "DdlPolicy", "LagLimits", "Pair", "SourceSettings", "StreamTables", "Tables"]
 
 
 def _pattern(text: str) -> str:
@@ -26,7 +26,7 @@ def _pattern(text: str) -> str:
     return text
 
 
-_FILE_AND_POSITION = re.compile(r"[^:]+\.\d{6,}:\d+")
+FILE_AND_POSITION = re.compile(r"(?P<file>[^:]+\.\d{6,}):(?P<position>\d+)")
 """MariaDB only: the source turns it into a GTID position (``source.start``)."""
 
 
@@ -36,7 +36,7 @@ def _start(text: str) -> str:
             "there is no snapshot yet; remedy: load the target from a dump that names its GTID position, and give that as start "
             "(docs/OPERATING.md)"
         )
-    if text in ("earliest", "latest") or _FILE_AND_POSITION.fullmatch(text):
+    if text in ("earliest", "latest") or FILE_AND_POSITION.fullmatch(text):
         return text
     for form in (MySqlGtidSet, MariaDbPosition):
         try:

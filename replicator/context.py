@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,6 +145,12 @@ class Waits:
     def add(self, cause: str, seconds: float) -> None:
         """So long nothing could be done for that cause."""
         self._reporter.count(f"wait_seconds|cause={cause}", seconds)
+
+    def tell(self, sentence: Callable[..., str]) -> None:
+        """Every few seconds, while streaming: say what limits the worker, by a sentence made of the causes' shares."""
+        shares = self.shares()
+        if shares is not None and self._reporter.state is State.STREAMING:
+            self._reporter.set_state(State.STREAMING, f"streaming, {sentence(*shares)}")
 
     def shares(self) -> list[int] | None:
         """Every few seconds: of the time since the last answer, the percentage of each cause. In between None."""

@@ -68,6 +68,16 @@ _MARIADB_MODES = {
 _MYSQL_MODES = {32: "TIME_TRUNCATE_FRACTIONAL"}
 
 
+def _errno(error: pymysql.MySQLError) -> int:
+    """The server's number; 0 where the error is not the server's."""
+    return int(error.args[0]) if error.args and isinstance(error.args[0], int) else 0
+
+
+def _may_pass(error: pymysql.MySQLError) -> bool:
+    """Whether the connection or the server's state is the cause, so that another try may help."""
+    errno = _errno(error)
+    return errno in _CONNECTION_ERRORS or not errno or isinstance(error, pymysql.err.InterfaceError)
+
 def mode_names(bits: int, origin: str, target: str) -> str:
     """The names of sql_mode's bits, for a target of either flavor; what the target does not know is left out."""
     modes = dict(_MODES)
@@ -123,8 +133,7 @@ class DdlSession:
                 cursor.execute(query, values or None)
                 return list(cursor.fetchall())
         except pymysql.MySQLError as error:
-            errno = error.args[0] if error.args else 0
-            if errno in _CONNECTION_ERRORS or not errno or isinstance(error, pymysql.err.InterfaceError):
+            if _may_pass(error):
                 raise DatabaseError(f"the connection to the target broke: {error.args[-1]}", where=self._where) from error
             raise
 
@@ -137,7 +146,7 @@ class DdlSession:
 
     def unlock(self, name: str) -> None:
         """Give it back; where the connection broke, it went with it."""
-        with suppress(pymysql.MySQLError):
+        with suppress(pymysql.MySQLError, DatabaseError):
             self.ask("SELECT RELEASE_LOCK(%s)", (name,))
 
     def use(self, schema: str) -> bool:
@@ -166,10 +175,10 @@ class DdlSession:
             self._default_collations(statement, query, where)
             self._query(statement.text)
         except pymysql.MySQLError as error:
-            errno = int(error.args[0]) if error.args and isinstance(error.args[0], int) else 0
+            errno = _errno(error)
             if errno in accept or (errno and errno == query.error_code):
                 return
-            if errno in _CONNECTION_ERRORS or not errno or isinstance(error, pymysql.err.InterfaceError):
+            if _may_pass(error):
                 raise DatabaseError(f"a {statement.kind} was interrupted: {error.args[-1]}", where=where) from error
             if errno == _NO_DATABASE_SELECTED and statement.default_schema:
                 schema = statement.default_schema

@@ -55,13 +55,12 @@ class Footprint:
             return
         for number, ordinals in enumerate((plan.identity, *plan.uniques)):
             text = [i for i in ordinals if plan.folds(i)]
-            unique = number > 0
             if not plan.folds_plainly(text):
                 self.keys[table] = None
                 return
             for image in images:
                 values = [image[i] for i in ordinals]
-                if unique and NULL in values:
+                if number and NULL in values:
                     continue  # which is equal to nothing
                 for at, i in enumerate(ordinals):
                     if i in text:

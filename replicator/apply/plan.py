@@ -106,16 +106,16 @@ class TablePlan:
         if len(columns) == 1:
             column = columns[0]
             return b"%b IN (%b)" % (quote(column.name), b",".join([key_literal(column, k, flavor) for k in keys]))
-        rows = [zip(columns, key, strict=True) for key in keys]
-        alike = [b" AND ".join([b"%b=%b" % (quote(c.name), key_literal(c, v, flavor)) for c, v in row]) for row in rows]
-        return b"(%b)" % b" OR ".join(alike)
+        return b"(%b)" % b" OR ".join([self._alike(columns, key) for key in keys])
 
     def where_ordinals(self, ordinals: Sequence[int], image: Image) -> bytes:
         """``a=1 AND b='x'`` for some columns of a literal image."""
-        columns = self.map.columns
-        return b" AND ".join(
-            [b"%b=%b" % (quote(self.target_name(i)), key_literal(columns[i], image[i], self.target.flavor)) for i in ordinals]
-        )
+        return self._alike([self.map.columns[i] for i in ordinals], [image[i] for i in ordinals])
+
+    def _alike(self, columns: Sequence[Column], literals: Sequence[Any]) -> bytes:
+        flavor = self.target.flavor
+        pairs = zip(columns, literals, strict=True)
+        return b" AND ".join([b"%b=%b" % (quote(column.name), key_literal(column, v, flavor)) for column, v in pairs])
 
     def where_row(self, texts: Image) -> bytes:
         """Exact equality of every written column, as stored, for tables without a key; ``texts`` is a text image."""

@@ -377,14 +377,12 @@ class Resolver:
         """The server did not take what was decided: what a foreign key is in the way of is a conflict, anything else stops."""
         where = f"table {shape.name}, {shape.key_names}, GTID {txn.gtid}, sequence {txn.sequence}"
         if error.errno in (*_NO_PARENT, *_HAS_CHILDREN):
-            lacks = "the parent row of a foreign key is missing"
-            if error.errno in _HAS_CHILDREN:
-                lacks = "rows of child tables are in the way"
+            orphan = error.errno in _NO_PARENT
             decision = decide_structural(
                 ConflictType.FOREIGN_KEY_MISSING,
                 policies=self._stream.policies,
                 table=shape.info.name,
-                detail=lacks,
+                detail="the parent row of a foreign key is missing" if orphan else "rows of child tables are in the way",
                 origin=self._provenance(txn),
             )
             record = decision.record
@@ -403,14 +401,13 @@ class Resolver:
             if decision.action is Action.QUARANTINE:
                 self.quarantine.hold(session, txn, change, record.reason, record.conflict, None)
             return
-        conflict = None
-        if error.errno in _DUPLICATE:
+        what = f"the target refuses the change: {error.message} (error {error.errno})"
+        duplicate = error.errno in _DUPLICATE
+        if duplicate:
             what = "another row of the target holds a unique key of the change"
-            conflict = ConflictType.MULTIPLE_UNIQUE_CONFLICTS
-        else:
-            what = f"the target refuses the change: {error.message} (error {error.errno})"
-        if conflict is not None and self._stream.policies.observe:  # what was only observed before may be what stands in the way
-            record = Record(conflict, str(PolicyName.HALT), Action.HALT, f"would be stopped: {what}", observed=True)
+        if duplicate and self._stream.policies.observe:  # what was only observed before may be what stands in the way
+            conflict, policy = ConflictType.MULTIPLE_UNIQUE_CONFLICTS, str(PolicyName.HALT)
+            record = Record(conflict, policy, Action.HALT, f"would be stopped: {what}", observed=True)
             self.count(record, shape.name)
             session.run(self.journal.entry(txn, change, shape, None, Decision(Action.SKIP, record=record)))
             return

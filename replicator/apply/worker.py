@@ -136,7 +136,7 @@ class Applier:
             self._pipeline.check()
             self._clocks.look()
             self._retention.look()
-            self._tell_limit()
+            self._waits.tell(self._limit)
             self._look_for_missing()
             self._look_for_statements()
             if self._held_by(self._control.poll()):
@@ -159,23 +159,18 @@ class Applier:
         self._settle()
         self._acks.flush()
 
-    def _tell_limit(self) -> None:
-        """Say in a sentence, every few seconds, what the applier waits for most: that is what limits it."""
-        shares = self._waits.shares()
-        if shares is None or self._reporter.state is not State.STREAMING:
-            return
-        kafka, database, dependency = shares
+    def _limit(self, kafka: int, database: int, dependency: int) -> str:
+        """What limits the applier, by its shares of waiting."""
         if kafka >= 50 and self._consumer.behind:
-            note = f"streaming, limited by Kafka or the network to it ({kafka} % of the time it was waited for)"
-        elif kafka >= 50:
-            note = f"streaming, caught up ({kafka} % of the time there was nothing to apply)"
-        elif database >= 50:
-            note = f"streaming, limited by the target database ({database} % of the time it was waited for)"
-            if dependency >= 50:
-                note += f"; for {dependency} % a batch had to wait for one that changes the same rows or tables"
-        else:
-            note = f"streaming, limited by its own processor time (waited {database} % for the database, {kafka} % for Kafka)"
-        self._reporter.set_state(State.STREAMING, note)
+            return f"limited by Kafka or the network to it ({kafka} % of the time it was waited for)"
+        if kafka >= 50:
+            return f"caught up ({kafka} % of the time there was nothing to apply)"
+        if database < 50:
+            return f"limited by its own processor time (waited {database} % for the database, {kafka} % for Kafka)"
+        told = f"limited by the target database ({database} % of the time it was waited for)"
+        if dependency >= 50:
+            told += f"; for {dependency} % a batch had to wait for one that changes the same rows or tables"
+        return told
 
     def _look_for_missing(self) -> None:
         """What a policy leaves out because the target has no place for it may be there by now."""

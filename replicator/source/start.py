@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..config_pairs import FILE_AND_POSITION
 from ..errors import ConfigError, DecodeError
 from ..gtid import MySqlGtidSet, parse_position
 from ..model import FLAVOR_MARIADB
@@ -21,7 +21,6 @@ __all__ = ["Ask", "executed", "start_position"]
 Ask = Callable[..., list[tuple[Any, ...]]]
 """A query and its values to rows."""
 
-_FILE_AND_POSITION = re.compile(r"(?P<file>[^:]+\.\d{6,}):(?P<position>\d+)")
 _EXECUTED = {True: "@@global.gtid_binlog_pos", False: "@@global.gtid_executed"}
 
 
@@ -38,7 +37,7 @@ def start_position(stream: StreamConfig, flavor: str, ask: Ask) -> str:
         return executed(flavor, ask)
     if start == "earliest":
         return _earliest(stream, mariadb, ask)
-    match = _FILE_AND_POSITION.fullmatch(start)
+    match = FILE_AND_POSITION.fullmatch(start)
     if match is not None:
         if not mariadb:
             raise _wrong(stream, "a file and position can only be turned into a GTID position at MariaDB", "give a GTID set")

@@ -204,12 +204,14 @@ class Source:
         # some milliseconds of processor time.
         due_at = self._sealed_at + self._stream.source.linger_ms / 1000
         began = time.monotonic()
-        patience_s = min(max(due_at - began, 0.0), _TICK_S) if records.waiting else _TICK_S
-        if records.waiting and patience_s and not self._more:
-            time.sleep(patience_s)  # and read once what comes meanwhile, instead of transaction by transaction
-            patience_s = 0.0
-        if records.waiting and self._assembler.in_transaction:
-            patience_s = max(patience_s, _END_S)
+        patience_s = _TICK_S
+        if records.waiting:
+            patience_s = min(max(due_at - began, 0.0), _TICK_S)
+            if patience_s and not self._more:
+                time.sleep(patience_s)  # and read once what comes meanwhile, instead of transaction by transaction
+                patience_s = 0.0
+            if self._assembler.in_transaction:
+                patience_s = max(patience_s, _END_S)
         readable = connection.wait(patience_s)
         self._waits.add("binlog", time.monotonic() - began)
         if readable:
@@ -338,23 +340,18 @@ class Source:
 
     # --- what is done now and then ---
 
-    def _tell_limit(self) -> None:
-        """Say in a sentence, every few seconds, what limits the source."""
-        shares = self._waits.shares()
-        if shares is None or self._reporter.state is not State.STREAMING:
-            return
-        binlog, kafka = shares
+    @staticmethod
+    def _limit(binlog: int, kafka: int) -> str:
+        """What limits the source, by its shares of waiting."""
         if kafka >= 50:
-            note = f"streaming, limited by Kafka ({kafka} % of the time it was waited for)"
-        elif binlog >= 50:
-            note = f"streaming, caught up ({binlog} % of the time the origin sent nothing)"
-        else:
-            note = f"streaming, limited by its own processor time (waited {binlog} % for the origin, {kafka} % for Kafka)"
-        self._reporter.set_state(State.STREAMING, note)
+            return f"limited by Kafka ({kafka} % of the time it was waited for)"
+        if binlog >= 50:
+            return f"caught up ({binlog} % of the time the origin sent nothing)"
+        return f"limited by its own processor time (waited {binlog} % for the origin, {kafka} % for Kafka)"
 
     def _chores(self) -> None:
         now = time.monotonic()
-        self._tell_limit()
+        self._waits.tell(self._limit)
         self._acknowledged()
         if not self._producer.pending:
             self._acknowledged_at = now

@@ -200,13 +200,19 @@ def test_a_missing_parent_is_held_until_it_is_there(pairs: Pairs, flavor: str) -
     assert pair.differences() == []
 
 
-def test_old_records_go_and_held_changes_stay(pairs: Pairs, flavor: str) -> None:
-    """Beyond ``log_days`` the conflict log and what was released are deleted; what is held never is, nor what is younger."""
+def with_three_held(pairs: Pairs, flavor: str) -> Pair:
+    """A pair that keeps records for two days, with a change of each of three rows in quarantine."""
     pair = start(pairs, flavor, {**HOLD, "log_days": 2})
     execute(pair.target, f"UPDATE {pair.name}.t SET v='mine'")
     for number in (1, 2, 3):
         execute(pair.origin, f"UPDATE {pair.name}.t SET v='x' WHERE id={number}")
     pair.settle()
+    return pair
+
+
+def test_old_records_go_and_held_changes_stay(pairs: Pairs, flavor: str) -> None:
+    """Beyond ``log_days`` the conflict log and what was released are deleted; what is held never is, nor what is younger."""
+    pair = with_three_held(pairs, flavor)
     first, second, _ = held(pair)
     for change in (first, second):
         assert decide(pair, "discard", change["id"]).returncode == 0
@@ -228,11 +234,7 @@ def test_old_records_go_and_held_changes_stay(pairs: Pairs, flavor: str) -> None
 
 def test_an_audit_written_by_hand_keeps_its_change_and_no_other(pairs: Pairs, flavor: str) -> None:
     """When it was decided is not known, so it stays; deleting the rest goes on."""
-    pair = start(pairs, flavor, {**HOLD, "log_days": 2})
-    execute(pair.target, f"UPDATE {pair.name}.t SET v='mine'")
-    for number in (1, 2, 3):
-        execute(pair.origin, f"UPDATE {pair.name}.t SET v='x' WHERE id={number}")
-    pair.settle()
+    pair = with_three_held(pairs, flavor)
     pair.stop("west")
     audits = ["'discarded by hand'", "'discarded at 12 or so'", "CONCAT('discarded by x at ', time_us, ' µs')"]
     for number, audit in enumerate(audits, 1):

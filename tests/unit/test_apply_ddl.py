@@ -8,9 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pymysql.err import InterfaceError, OperationalError
 
 from replicator import meta
 from replicator.apply import ddl
+from replicator.apply.ddl_session import DdlSession
 from replicator.errors import DatabaseError, FencedError
 from replicator.stream.reader import Txn
 
@@ -95,3 +97,24 @@ def test_a_statement_of_another_applier_is_waited_for(monkeypatch: pytest.Monkey
     with pytest.raises(DatabaseError, match="still running") as waiting:
         run(Target("me", free=False))
     assert waiting.value.retry and "connection 12" in waiting.value.where
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OperationalError(2013, "gone"), DatabaseError),
+        (InterfaceError(0, ""), DatabaseError),
+        (OperationalError(1227, "no"), OperationalError),
+    ],
+)
+def test_a_broken_connection_is_no_defect_and_no_matter_for_unlocking(error: Exception, told: type[Exception]) -> None:
+    """The lock went with it: what ended the statement is told, not that it could not be given back."""
+
+    def cursor() -> Any:
+        raise error
+
+    session: Any = DdlSession.__new__(DdlSession)
+    session._connection, session._where = SimpleNamespace(cursor=cursor), "here"
+    with pytest.raises(told):
+        session.ask("SELECT 1", ())
+    session.unlock(LOCK)
