@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from .table import TableInfo
 from .types import ConflictType
 
-__all__ = ["ARITHMETIC", "COLUMN_WORDS", "FITS", "HALT", "THREE_WAY", "Group", "Policy", "PolicyName", "units"]
+__all__ = ["ARITHMETIC", "COLUMN_WORDS", "FITS", "HALT", "THREE_WAY", "Group", "Policy", "PolicyName", "matches", "units"]
 
 
 class PolicyName(enum.StrEnum):
@@ -113,6 +113,11 @@ class Group:
         return tuple([c for c in self.columns if not _is_glob(c)])
 
     @property
+    def globs(self) -> tuple[str, ...]:
+        """The globs among them."""
+        return tuple([c for c in self.columns if _is_glob(c)])
+
+    @property
     def has_stamp(self) -> bool:
         """Whether its timestamp column is one of its own, and goes with all others from the same side."""
         own = [c.casefold() for c in self.names]
@@ -170,7 +175,7 @@ def units(policy: Policy, table: TableInfo) -> list[tuple[tuple[int, ...], Group
     left = list(range(len(table.columns)))
     found: list[tuple[tuple[int, ...], Group]] = []
     for group in sorted(policy.groups, key=lambda g: any(_is_glob(c) for c in g.columns)):
-        mine = tuple([i for i in left if any(_names(c, table.columns[i].name) for c in group.columns)])
+        mine = tuple([i for i in left if any(matches(c, table.columns[i].name) for c in group.columns)])
         left = [i for i in left if i not in mine]
         if group.unit and mine:
             found.append((mine, group))
@@ -179,7 +184,8 @@ def units(policy: Policy, table: TableInfo) -> list[tuple[tuple[int, ...], Group
     return found
 
 
-def _names(pattern: str, column: str) -> bool:
+def matches(pattern: str, column: str) -> bool:
+    """Whether a name or glob means the column; MySQL compares names of columns without regard to case."""
     return fnmatchcase(column.casefold(), pattern.casefold())
 
 

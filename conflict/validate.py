@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .parsing import Path, Problem
-from .rules import Group, Policy, PolicyName, units
+from .rules import Group, Policy, PolicyName, matches, units
 from .table import ColumnInfo, ColumnKind, TableInfo
 from .types import ConflictType
 
@@ -30,6 +30,9 @@ def validate_policy(conflict: ConflictType, policy: Policy, table: TableInfo) ->
 def _check_group(group: Group, policy: Policy, table: TableInfo) -> list[Problem]:
     path = group.path or policy.path
     problems = [_missing(name, path, table) for name in group.names if table.ordinal(name) is None]
+    for glob in group.globs:
+        if not any(matches(glob, column.name) for column in table.columns):
+            problems.append(_missing(glob, path, table, "that matches "))
     for unit, owner in units(policy, table):
         if owner is group:
             for ordinal in unit:
@@ -71,9 +74,9 @@ def _check_stamp(column: str, path: Path, table: TableInfo) -> list[Problem]:
     return []
 
 
-def _missing(column: str, path: Path, table: TableInfo) -> Problem:
+def _missing(column: str, path: Path, table: TableInfo, which: str = "") -> Problem:
     names = ", ".join(c.name for c in table.columns)
-    return Problem(path, column, f"{_name(table)} has no column {column!r}", f"use one of: {names}")
+    return Problem(path, column, f"{_name(table)} has no column {which}{column!r}", f"use one of: {names}")
 
 
 def _name(table: TableInfo) -> str:

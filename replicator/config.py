@@ -7,7 +7,7 @@ of each flow, with everything resolved that its source and its applier must know
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr
 
 from conflict import Policies, TableInfo
+from conflict.rules import matches
 
 from .config_conflicts import parse_conflicts
 from .config_flows import Flow, check_flows, check_streams, direct_sites, flows_of, stream_filters, unheard_sites
@@ -83,16 +84,17 @@ class StreamConfig:
     reverse: StreamConfig | None = None
     """The stream that goes back, of a pair that writes at both sites."""
 
-    def misfits(self, table: TableInfo, *, but: Container[str] = (), default_columns: bool = True) -> list[tuple[str, str]]:
+    def misfits(self, table: TableInfo, *, but: Collection[str] = (), default_columns: bool = True) -> list[tuple[str, str]]:
         """What of the policies does not fit a table of the origin: in which line of the file what is wrong, and what to do.
 
-        ``but`` are columns, by their names in lower case, of which nothing is said; without ``default_columns`` nor of those that
-        the pair's default policies name and the table lacks.
+        ``but`` are columns of which nothing is said, nor of globs that mean one of them; without ``default_columns`` nor of those
+        that the pair's default policies name and the table lacks.
         """
         found = []
         for problem in self.policies.validate(table):
             lacks_default = problem.path[:1] == ("default",) and table.ordinal(str(problem.value)) is None
-            if str(problem.value).casefold() not in but and (default_columns or not lacks_default):
+            unheeded = any(matches(str(problem.value), name) for name in but)
+            if not unheeded and (default_columns or not lacks_default):
                 key = ("conflicts", *problem.path)
                 found.append((f"{self.place(key)}: {'.'.join(map(str, key))}: {problem.what}", problem.remedy))
         return found

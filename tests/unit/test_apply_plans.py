@@ -63,13 +63,13 @@ def test_what_is_compared(tables: dict[str, Any], detect: str | None, mode: str,
     assert Plans(stream, targets)._full(plan().map) is full
 
 
-def checking(conflicts: str, target: TargetTable | None = None, mapping: str = "{}") -> Plans:
-    """Plans of the sample table that are checked against the policies, which stand in line 5 of the file."""
+def checking(conflicts: str, target: TargetTable | None = None, mapping: str = "{}", default: str = "{}") -> Plans:
+    """Plans of the sample table that are checked against its policies and the pair's, which stand in line 5 of the file."""
     text = f"""sites:
   east: {{database: {{port: 1}}, kafka: {{bootstrap_servers: ["127.0.0.1:1"]}}}}
   west: {{database: {{port: 2}}}}
 pairs:
-- {{name: p, origin: east, target: west, mapping: {mapping}, conflicts: {{tables: {{d.t: {conflicts}}}}}}}
+- {{name: p, origin: east, target: west, mapping: {mapping}, conflicts: {{default: {default}, tables: {{d.t: {conflicts}}}}}}}
 """
     (stream,) = load_config(Path("replicator.yaml"), text=text).streams()
     targets: Any = SimpleNamespace(version=0, find=lambda *_: target or plan().target)
@@ -84,6 +84,7 @@ pairs:
     [
         ("{policy: greatest, columns: [u]}", "tables.d.t.update_differing.columns: u belongs to a key of d.t"),
         ("{policy: latest_timestamp, column: w}", "tables.d.t.update_differing.column: d.t has no column 'w'"),
+        ("{policy: delta, columns: ['w*']}", "tables.d.t.update_differing.columns: d.t has no column that matches 'w*'"),
     ],
 )
 def test_a_policy_that_does_not_fit_a_table_is_told_with_its_line(policy: str, what: str) -> None:
@@ -102,6 +103,7 @@ def test_a_policy_that_does_not_fit_a_table_is_told_with_its_line(policy: str, w
         ("{policy: greatest, columns: [v]}", {}, "{}"),
         ("{policy: delta, columns: [v]}", {}, "{}"),
         ("{policy: delta, columns: [gone]}", {}, "{tables: {d.t: {drop_columns: [Gone]}}}"),
+        ("{policy: delta, columns: ['go*']}", {}, "{tables: {d.t: {drop_columns: [Gone]}}}"),
         ("{policy: delta, columns: [v]}", {"lacks": True}, "{}"),
         ("{policy: delta, columns: [v]}", {"generated": True}, "{}"),
         ("{policy: delta, columns: [v]}", {"primary_key": ()}, "{}"),
@@ -116,3 +118,14 @@ def test_a_policy_for_what_is_not_carried_stops_nothing(policy: str, changes: di
     target = replace(target, columns=columns, **changes)
     plans = checking(f"{{update_differing: {policy}, target_column_missing: skip_if_missing}}", target, mapping)
     assert plans.get(plan().body) is not None
+
+
+@pytest.mark.parametrize("column", ["w", "w*"])
+def test_a_default_of_the_pair_may_name_what_a_table_lacks(column: str) -> None:
+    """Not every table need have its columns: the applier goes on, and only `check` tells."""
+    default = f"{{update_differing: {{policy: delta, columns: ['{column}']}}}}"
+    plans = checking("{}", default=default)
+    assert plans.get(plan().body) is not None
+    own = checking(default)
+    with pytest.raises(ConfigError, match=r"d\.t has no column"):
+        own.get(plan().body)

@@ -48,6 +48,9 @@ def check(policy: Any, table: TableInfo = TABLE) -> list[Problem]:
         ({"columns": {"quantty": "delta"}}, ("columns", "quantty"), "quantty", "has no column"),
         ({"columns": {"quantity,nam": "halt"}}, ("columns", "quantity,nam"), "nam", "has no column"),
         ({"columns": {"nam*": "delta"}}, ("columns", "nam*"), "name", "is text"),
+        ({"columns": {"sold_*": "delta"}}, ("columns", "sold_*"), "sold_*", "no column that matches 'sold_*'"),
+        ({"columns": {"price,sold_?": "halt"}}, ("columns", "price,sold_?"), "sold_?", "no column that matches"),
+        ({"default": {"policy": "least", "columns": ["price", "sold[12]"]}}, ("default", "columns"), "sold[12]", "that matches"),
         ({"columns": {"at": {"policy": "latest_timestamp", "column": "at"}}}, ("columns", "at"), "at", "has no column"),
         ({"default": {"policy": "latest_timestamp", "column": "name"}}, ("default", "column"), "name", "does not tell"),
         ({"default": {"policy": "latest_timestamp", "column": "spent"}}, ("default", "column"), "spent", "does not tell"),
@@ -71,12 +74,14 @@ def test_a_policy_that_does_not_fit(policy: Any, path: tuple[str, ...], value: s
         "latest_timestamp",
         {"default": {"policy": "latest_timestamp", "column": "UPDATED_AT"}},
         {"default": {"policy": "latest_timestamp", "column": "quantity"}},
+        {"columns": {"QUANT*": "delta", "quantity": "delta"}},
+        {"columns": {",".join(column.name for column in TABLE.columns): "halt", "*": "keep_target"}},
         {"columns": {"quantity,price": "delta", "weight": "greatest", "maybe": "least", "spent": "greatest", "*": "halt"}},
         {"update_differing": {"policy": "delta", "columns": ["quantity", "price"]}},
     ],
 )
 def test_policies_that_fit(policy: Any) -> None:
-    """Names are compared as MySQL compares them, without regard to case."""
+    """Names are compared as MySQL compares them, without regard to case; a glob may find its columns settled already."""
     assert check(policy) == []
 
 
