@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from conflict.types import Action, ConflictType, Record
+from replicator.apply.resolve import Resolver
 from replicator.cli.status import _stream_lines
 from replicator.config import Config
-from replicator.model import State, StreamId
+from replicator.context import Reporter
+from replicator.model import Role, State, StreamId
 from replicator.observe.http import application
 from replicator.observe.lag import SiteView, lag_document, lag_seconds, reasons
 from replicator.observe.metrics import exposition
@@ -143,6 +147,31 @@ def test_metrics_are_valid_and_unknown_is_nan() -> None:
     assert families["replicator_queue_bytes"].type == "gauge"
     states = {s.labels["state"]: s.value for s in families["replicator_worker_state"].samples}
     assert states["streaming"] == 1 and sum(states.values()) == 1
+
+
+def test_conflicts_are_counted_by_type_policy_and_table() -> None:
+    """From the applier's count to the text of /metrics; what separates labels in a counter's name becomes `_` in a table's."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    reporter = Reporter(Role.APPLIER, STREAM)
+    nothing: Any = None
+    resolver = Resolver(nothing, nothing, reporter, nothing)
+    by_column = Record(ConflictType.INSERT_EXISTS, "latest_timestamp(updated_at)", Action.KEEP, "")
+    by_hook = Record(ConflictType.UPDATE_DIFFERING, "python:shop.rules:settle", Action.WRITE_UPDATE, "")
+    odd = 'shop.a,b=c|"d"'
+    for record, table in ((by_column, "shop.user"), (by_column, "shop.user"), (by_column, odd), (by_hook, "shop.user")):
+        resolver.count(record, table)
+    view = SiteView("west", [worker(counters=reporter.snapshot().counters)])
+    text = exposition(view, T).decode()
+    families = {f.name: f for f in text_string_to_metric_families(text)}
+    of_stream = {"pair": "shop", "origin": "east", "target": "west", "stream": "main", "role": "applier"}
+    found = families["replicator_conflicts"].samples
+    assert all(of_stream.items() <= sample.labels.items() for sample in found)
+    assert {(s.labels["type"], s.labels["policy"], s.labels["table"]): s.value for s in found} == {
+        ("insert_exists", "latest_timestamp", "shop.user"): 2,
+        ("insert_exists", "latest_timestamp", 'shop.a_b_c_"d"'): 1,
+        ("update_differing", "python:shop.rules:settle", "shop.user"): 1,
+    }
 
 
 def ask(view: SiteView, path: str, method: str = "GET") -> tuple[str, dict[str, str], str]:
