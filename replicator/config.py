@@ -19,7 +19,7 @@ from conflict import Policies, TableInfo
 from conflict.rules import matches
 
 from .config_conflicts import parse_conflicts
-from .config_flows import Flow, check_flows, check_streams, direct_sites, flows_of, stream_filters, unheard_sites
+from .config_flows import Flow, check_flows, check_streams, direct_sites, filters_meet, flows_of, stream_filters, unheard_sites
 from .config_mapping import Mapping, Mask, RowFilter, TableMapping
 from .config_pairs import Apply, DdlPolicy, LagLimits, Pair, SourceSettings, StreamTables, Tables
 from .config_problems import describe, validate
@@ -83,6 +83,9 @@ class StreamConfig:
     """File and line of a key of the pair."""
     reverse: StreamConfig | None = None
     """The stream that goes back, of a pair that writes at both sites."""
+    target_log: StreamConfig | None = None
+    """The way back as if there were one, of a one-way pair whose policies compare commit times: its applier reads the target's
+    binlog itself. None where that cannot tell all: names are mapped, or other flows come to either site."""
 
     def misfits(self, table: TableInfo, *, but: Collection[str] = (), default_columns: bool = True) -> list[tuple[str, str]]:
         """What of the policies does not fit a table of the origin: in which line of the file what is wrong, and what to do.
@@ -308,10 +311,6 @@ def _streams(config: Config, flows: list[Flow], policies: dict[Key, Any]) -> lis
         assert kafka is not None  # checked
         for name, tables in stream_filters(pair).items():
             stream_id = StreamId(pair.name, flow.origin, flow.target, name)
-            server_id = 2**31 + 1 + zlib.crc32(str(stream_id).encode()) % (2**31 - 2)
-            if origin.server_id is not None:
-                counted[flow.origin] = counted.get(flow.origin, -1) + 1
-                server_id = origin.server_id + counted[flow.origin]
             source = pair.source
             if "heartbeat_seconds" not in source.model_fields_set:
                 source = source.model_copy(update={"heartbeat_seconds": pair.heartbeat_seconds})
@@ -333,9 +332,38 @@ def _streams(config: Config, flows: list[Flow], policies: dict[Key, Any]) -> lis
                     unheard=unheard_sites(flow, flows),
                     site_priorities=priorities,
                     sites=tuple(config.sites),
-                    server_id=server_id,
+                    server_id=_server_id(stream_id, origin, counted),
                     place=partial(config.place, pair),
                 )
             )
     by_way = {(s.id.pair, s.id.origin, s.id.target, s.id.stream): s for s in streams}
-    return [replace(s, reverse=by_way.get((s.id.pair, s.id.target, s.id.origin, s.id.stream))) for s in streams]
+    for at, s in enumerate(streams):
+        back = by_way.get((s.id.pair, s.id.target, s.id.origin, s.id.stream))
+        streams[at] = replace(s, reverse=back, target_log=_target_log(s, flows, counted))
+    return streams
+
+
+def _target_log(stream: StreamConfig, flows: list[Flow], counted: dict[str, int]) -> StreamConfig | None:
+    pair, way = stream.pair, stream.id
+    if pair.mode != "one_way" or not stream.policies.comparing_commit_times or pair.mapping.databases or pair.mapping.tables:
+        return None
+    others = (flow for flow in flows if flow.pair.name != pair.name and flow.target in (way.origin, way.target))
+    if any(filters_meet(flow.tables, stream.tables) for flow in others):
+        return None
+    back = StreamId(way.pair, way.target, way.origin, way.stream)
+    return replace(
+        stream,
+        id=back,
+        origin=stream.target,
+        target=stream.origin,
+        direct=frozenset({way.origin}),
+        server_id=_server_id(back, stream.target, counted),
+    )
+
+
+def _server_id(stream: StreamId, site: Site, counted: dict[str, int]) -> int:
+    """With which the binlog of a site is requested for a stream: none other may have it there."""
+    if site.server_id is None:
+        return 2**31 + 1 + zlib.crc32(str(stream).encode()) % (2**31 - 2)
+    counted[stream.origin] = counted.get(stream.origin, -1) + 1
+    return site.server_id + counted[stream.origin]

@@ -13,12 +13,23 @@ import pymysql
 from .errors import DatabaseError
 from .model import META_SCHEMA
 
-__all__ = ["CHECKPOINT", "CONFLICT_LOG", "CONTROL", "DDL_INTENT", "HEARTBEAT", "NOTHING_YET", "QUARANTINE", "ensure"]
+__all__ = [
+    "CHECKPOINT",
+    "CONFLICT_LOG",
+    "CONTROL",
+    "DDL_INTENT",
+    "HEARTBEAT",
+    "LOCAL_POSITION",
+    "NOTHING_YET",
+    "QUARANTINE",
+    "ensure",
+]
 
 CHECKPOINT: Final = f"`{META_SCHEMA}`.`checkpoint`"
 DDL_INTENT: Final = f"`{META_SCHEMA}`.`ddl_intent`"
 CONTROL: Final = f"`{META_SCHEMA}`.`control`"
 HEARTBEAT: Final = f"`{META_SCHEMA}`.`heartbeat`"
+LOCAL_POSITION: Final = f"`{META_SCHEMA}`.`local_position`"
 CONFLICT_LOG: Final = f"`{META_SCHEMA}`.`conflict_log`"
 QUARANTINE: Final = f"`{META_SCHEMA}`.`quarantine`"
 
@@ -44,6 +55,8 @@ _TABLES: Final[dict[str, str]] = {
         reason VARCHAR(400) NOT NULL DEFAULT '', updated_us BIGINT NOT NULL DEFAULT 0, PRIMARY KEY (flow, stream, role)""",
     HEARTBEAT: f"""{_FLOW}, stream_id VARCHAR(64) NOT NULL, epoch BIGINT UNSIGNED NOT NULL, time_us BIGINT NOT NULL,
         PRIMARY KEY (flow, stream)""",
+    # Of an applier that reads its target's binlog: from where it must read again after a restart.
+    LOCAL_POSITION: f"""{_FLOW}, position MEDIUMTEXT NOT NULL, PRIMARY KEY (flow, stream)""",
     CONFLICT_LOG: f"""id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, {_FLOW}, time_us BIGINT NOT NULL,
         conflict VARCHAR(40) NOT NULL, policy VARCHAR(200) NOT NULL, decision VARCHAR(40) NOT NULL, reason TEXT NOT NULL,
         table_name VARCHAR(260) NOT NULL, row_key VARCHAR(700) NOT NULL, operation VARCHAR(10) NOT NULL,

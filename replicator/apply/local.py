@@ -5,6 +5,9 @@ remembers, for each key (identity and unique keys) of tables whose policies ask,
 acknowledged by a change of its own. Each origin transaction says how far its site had applied the stream back (``seen``): a
 local change up to there was known to it and is superseded; a later one is concurrent, and its commit time counts.
 
+In a one-way pair the target's own binlog tells the local changes. The origin never sees one, so each counts until what it
+commits is later; ``seen`` is 0.
+
 Whether the memory is complete is known exactly: it must cover what the target's binlog holds when the rows are locked.
 """
 
@@ -12,9 +15,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol
 
 from conflict.stamps import Register, registers
 from conflict.types import Change as RowChange
@@ -24,13 +26,14 @@ from ..errors import ApplyError, DatabaseError, ReplicatorError
 from ..gtid import Position, parse_position
 from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 from ..stream.consumer import RecordConsumer
-from ..stream.reader import LargeBegin, LargePart, RecordEnd, StreamReader, Txn
+from ..stream.reader import Item, LargeBegin, LargePart, RecordEnd, StreamReader, Txn
 from ..stream.seek import offset_behind
 from ..stream.topics import ensure_topics
 from ..stream.wire import QUERY, event_kinds, read_events, unpack_header
 from .batch import KINDS
 from .plan import TablePlan
 from .plans import Plans
+from .remembered import Entry, Key, Remembered
 from .session import Session, text_row
 from .shape import Shape, shape_of
 from .target import Targets
@@ -38,49 +41,108 @@ from .target import Targets
 if TYPE_CHECKING:
     from ..config import StreamConfig
 
-__all__ = ["LocalChanges", "OpenMemory", "local_changes"]
+__all__ = ["LocalChanges", "LocalLog", "OpenMemory", "ReadLog", "local_changes"]
 
 _POLL_MS = 50
-_KEYS_MAX = 2_000_000
 _FORGET_FROM = 100_000
 _WAIT_S = 30.0
 _OWNER = re.compile(r"#\d+")
 
-Key = tuple[str, tuple[str, ...], Row]
-"""Table, names of the key's columns, values."""
+
+class LocalLog(Protocol):
+    """Where the local changes are read."""
+
+    flavor: str
+    begins: int
+    """Changes up to that sequence are gone from it."""
+
+    def poll(self, timeout_ms: int) -> list[Item]:
+        """What came since; waits so long where nothing did."""
+
+    def settled(self, passed_us: int) -> None:
+        """The origin's changes before that time are all applied."""
+
+    def close(self) -> None:
+        """Stop reading; safe to call twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    provenance: Provenance
-    deleted: Row | None
+ReadLog = Callable[["StreamConfig"], LocalLog]
+"""Opens the binlog of a target, given the way back."""
 
 
-def local_changes(stream: StreamConfig, seen: int, plans: Plans) -> LocalChanges | None:
-    """The memory that the stream needs, where a policy asks who wrote a row last. ``plans`` are those that rows are written by.
+class StreamBack:
+    """The stream back as a log, from behind the sequence ``seen`` on."""
 
-    None where it cannot be had: the pair writes one way, or the stream back does not carry all that is written here.
+    def __init__(self, back: StreamConfig, seen: int) -> None:
+        ensure_topics(back)  # its source may never have run
+        self._consumer = RecordConsumer(back)
+        self._reader = StreamReader(stream=back.id.topic, anywhere=True)
+        self._seen = seen
+        self._assigned = self._read = False
+        self.begins = 0
+        self.flavor = ""
+
+    def poll(self, timeout_ms: int) -> list[Item]:
+        """See LocalLog."""
+        if not self._assigned:
+            self._consumer.assign(offset_behind(self._consumer, self._seen))
+            self._assigned = True
+        found: list[Item] = []
+        for at, value in self._consumer.poll(timeout_ms):
+            if not self._read:
+                self.begins, self._read = unpack_header(value)[0].first_sequence - 1, True
+            found += self._reader.feed(at, value)
+        self.flavor = self._reader.flavor
+        return found
+
+    def settled(self, passed_us: int) -> None:
+        """The stream tells itself what the origin has seen."""
+
+    def close(self) -> None:
+        """See LocalLog."""
+        self._consumer.close()
+
+
+def local_changes(
+    stream: StreamConfig, seen: int, plans: Plans, read_log: ReadLog | None = None
+) -> LocalChanges | None:
+    """The memory that the stream needs, where a policy asks who wrote a row last. ``plans`` are those that rows are written by;
+    ``read_log`` opens the target's binlog for a pair that writes one way.
+
+    None where it cannot be had: nobody sends, or may read, all that is written here.
     """
+    if stream.target_log is not None and read_log is not None:
+        return LocalChanges(stream, stream.target_log, seen, plans, read_log(stream.target_log), by_time=True)
     back = stream.reverse
     if back is None or stream.unheard or not stream.policies.asks_who_wrote:
         return None
-    return LocalChanges(stream, back, seen, plans)
+    return LocalChanges(stream, back, seen, plans, StreamBack(back, seen))
 
 
 class LocalChanges:
-    """Follows the stream back, from behind the sequence ``seen`` on; makes ``written_by`` forget where a local statement ran."""
+    """Follows ``log``, which is the stream ``back``, or what would be in it; makes ``written_by`` forget where a local statement
+    ran. ``seen``: what the origin has seen of it. ``by_time``: it never sees any of it, and commit times alone decide.
+    """
 
-    def __init__(self, stream: StreamConfig, back: StreamConfig, seen: int, written_by: Plans) -> None:
+    by_time = False
+
+    def __init__(
+        self, stream: StreamConfig, back: StreamConfig, seen: int, written_by: Plans, log: LocalLog, *, by_time: bool = False
+    ) -> None:
         self._stream = stream
         self._back = back
         self._targets = Targets(stream.target.database.connect_args(), stream.target.name)
         self._plans = Plans(stream, self._targets)
         self._written_by = written_by
         self._seen = seen
+        self._passed_us = 0
+        """The origin's changes that are still to come were committed at that time or later."""
+        self.by_time = by_time
+        self._log = log
         self._begins = 0
         """Local changes up to there are not known: the topic has lost them."""
         self._lock = threading.Condition()
-        self._entries: dict[Key, _Entry] = {}
+        self._entries = Remembered()
         self.remembers = stream.policies.remembers
         self._concerned: dict[tuple[str, str], bool] = {}
         self._position: Position | None = None
@@ -90,8 +152,6 @@ class LocalChanges:
         self._closed = False
         self._large: LargeBegin | None = None
         self._forget_from = _FORGET_FROM
-        ensure_topics(back)  # its source may never have run
-        self._consumer = RecordConsumer(back)
         self._thread = threading.Thread(target=self._run, name="local-changes", daemon=True)
         self._thread.start()
 
@@ -103,12 +163,13 @@ class LocalChanges:
             self._closed = True
             self._lock.notify_all()
         self._thread.join(timeout=5)
-        self._consumer.close()
+        self._log.close()
         self._targets.close()
+        self._entries.close()
 
     @property
     def position(self) -> Position | None:
-        """How far the stream back has been read."""
+        """How far the log has been read."""
         return self._position
 
     def concerns(self, plan: TablePlan) -> bool:
@@ -143,9 +204,11 @@ class LocalChanges:
             raise ReplicatorError("rolled back: the applier ends")
         if not done:
             raise DatabaseError(
-                "the stream back is behind: who wrote a row last cannot be known yet",
+                f"{'the binlog is read' if self.by_time else 'the stream back is'} too late: who wrote a row last cannot be "
+                "known yet",
                 where=f"stream {self._back.id}, position {self._position or 'none'}, {flavor} target",
-                remedy=f"check the source of site {self._stream.target.name}; the applier goes on by itself",
+                remedy=f"check the {'database' if self.by_time else 'source'} of site {self._stream.target.name}; the applier "
+                "goes on by itself",
             )
         if seen > self._last:
             raise ApplyError(
@@ -177,49 +240,49 @@ class LocalChanges:
         for plan, kind, payload in events:
             if self.concerns(plan):
                 for _, _, keys in _changes(plan, kind, payload):
-                    if any(self._find(key, seen) is not None for key in keys):
+                    if any(self.find(key, seen) is not None for key in keys):
                         return True
         return False
 
-    def forget(self, seen: int) -> None:
-        """The origin has seen everything up to ``seen``: only what is later still matters."""
-        if seen > self._seen:
+    def forget(self, seen: int, applied_us: int) -> None:
+        """Everything up to a change committed at ``applied_us`` is applied, and its origin had seen everything up to ``seen``:
+        only what is later still matters."""
+        if self.by_time:
+            self._passed_us = max(self._passed_us, applied_us)
+        elif seen > self._seen:
             self._seen = seen
-            if len(self._entries) > self._forget_from:
-                with self._lock:
-                    self._prune(seen)
-                self._forget_from = 2 * len(self._entries) + _FORGET_FROM
+        else:
+            return
+        if len(self._entries) > self._forget_from:
+            self._prune()
+            self._forget_from = 2 * len(self._entries) + _FORGET_FROM
 
-    def _prune(self, seen: int) -> None:
-        self._entries = {k: e for k, e in self._entries.items() if e.provenance.sequence > seen}
+    def _prune(self) -> None:
+        self._entries.forget(self._seen, self._passed_us)
 
-    def entry(self, key: Key) -> _Entry | None:
+    def entry(self, key: Key) -> Entry | None:
         """The last local change at a key, if it is still remembered."""
         return self._entries.get(key)
 
-    def _find(self, key: Key, seen: int) -> _Entry | None:
+    def find(self, key: Key, seen: int) -> Entry | None:
+        """The last local change at a key, if a change whose origin had seen so much may be older."""
         entry = self._entries.get(key)
-        return entry if entry is not None and entry.provenance.sequence > seen else None
+        if entry is None or entry.provenance.sequence <= seen or entry.provenance.commit_time_us < self._passed_us:
+            return None
+        return entry
 
-    def drop(self, superseded: dict[Key, _Entry]) -> None:
+    def drop(self, superseded: dict[Key, Entry]) -> None:
         """Forget entries that a replicated change superseded, unless a later local change stands there by now."""
-        with self._lock:
-            for key, entry in superseded.items():
-                if self._entries.get(key) is entry:
-                    del self._entries[key]
+        self._entries.drop(superseded)
 
     def _run(self) -> None:
         try:
-            self._consumer.assign(offset_behind(self._consumer, self._seen))
-            reader = StreamReader(stream=self._back.id.topic, anywhere=True)
-            first = True
             while not self._closed:
-                for at, value in self._consumer.poll(_POLL_MS):
-                    if first:
-                        self._begins, first = unpack_header(value)[0].first_sequence - 1, False
-                    for item in reader.feed(at, value):
-                        self._plans.flavor = reader.flavor
-                        self._take(item, reader.flavor)
+                for item in self._log.poll(_POLL_MS):
+                    self._plans.flavor = self._log.flavor
+                    self._begins = self._log.begins
+                    self._take(item, self._log.flavor)
+                self._log.settled(self._passed_us)
         except BaseException as error:  # noqa: BLE001  (raised again by ``cover`` in the applier's threads)
             with self._lock:
                 self._error = error
@@ -249,7 +312,7 @@ class LocalChanges:
         site = txn.site or self._back.origin.name
         priority = self._stream.site_priorities.get(site, 0)
         provenance = Provenance(site, txn.commit_time_us, txn.gtid, txn.sequence, priority)
-        fresh: dict[Key, _Entry] = {}
+        fresh: dict[Key, Entry] = {}
         for event in read_events(txn.events):
             if event.type == QUERY:
                 self._plans.forget()
@@ -259,17 +322,8 @@ class LocalChanges:
                     for change, found, keys in _changes(plan, event.type, event.payload):
                         for register, key in zip(found, keys, strict=True):
                             gone = change.before if change.before is not None and _holds(change.before, register) else None
-                            fresh[key] = _Entry(provenance, gone)
-        with self._lock:
-            self._entries.update(fresh)
-            if len(self._entries) > _KEYS_MAX:
-                self._prune(self._seen)
-        if len(self._entries) > _KEYS_MAX:
-            raise ApplyError(
-                f"more than {_KEYS_MAX} local changes are not acknowledged by {self._stream.origin.name}",
-                where=f"stream {self._back.id}",
-                remedy="bring the flow back up first, then this one: both directions must not be down for so long",
-            )
+                            fresh[key] = Entry(provenance, gone)
+        self._entries.update(fresh)
 
     def _plan(self, table_map: bytes) -> TablePlan | None:
         try:
@@ -283,8 +337,8 @@ class OpenMemory:
 
     def __init__(self, local: LocalChanges) -> None:
         self._local = local
-        self._superseded: dict[Key, _Entry] = {}
-        self._absent: dict[Key, _Entry | None] = {}
+        self._superseded: dict[Key, Entry] = {}
+        self._absent: dict[Key, Entry | None] = {}
         self.concerns = local.concerns
         self.any_unseen = local.any_unseen
         self._remembers = local.remembers
@@ -300,8 +354,8 @@ class OpenMemory:
         if row is None:
             key = _key(shape, register)
             self._absent.setdefault(key, self._local.entry(key))
-        if entry is None:
-            return LocalRow(row, unseen=False)
+        if entry is None:  # by commit times: there is nothing that is later than all that is still to come
+            return LocalRow(row, unseen=None if self._local.by_time else False)
         return LocalRow(row, entry.provenance, None if row is not None else entry.deleted, unseen=True)
 
     def settled(self, decision: Decision, change: RowChange, shape: Shape, seen: int) -> None:
@@ -318,7 +372,7 @@ class OpenMemory:
         if not self._absent:
             return True
         self.cover(session)
-        return all(now is None or now is known for key, known in self._absent.items() for now in [self._local.entry(key)])
+        return all(now is None or now == known for key, known in self._absent.items() for now in [self._local.entry(key)])
 
     def committed(self) -> None:
         """The transaction is durable."""
@@ -332,10 +386,10 @@ class OpenMemory:
         self._superseded = {}
         self._absent = {}
 
-    def _standing(self, shape: Shape, register: Register, seen: int) -> _Entry | None:
+    def _standing(self, shape: Shape, register: Register, seen: int) -> Entry | None:
         key = _key(shape, register)
-        entry = self._local._find(key, seen)
-        return None if entry is None or self._superseded.get(key) is entry else entry
+        entry = self._local.find(key, seen)
+        return None if entry is None or self._superseded.get(key) == entry else entry
 
 
 def _committed(session: Session) -> str:

@@ -27,7 +27,7 @@ from .checkpoint import Checkpoint, Fence
 from .clocks import Clocks
 from .ddl import DdlApplier
 from .large import Gathered, LargeTransaction
-from .local import OpenMemory, local_changes
+from .local import OpenMemory, ReadLog, local_changes
 from .pipeline import Pipeline
 from .plans import Plans, plan_transaction
 from .quarantine import Quarantine
@@ -52,21 +52,22 @@ _BATCH_ROWS_CLOSER = 500
 _LOOK_S = 5.0
 
 
-def run_applier(stream: StreamConfig, worker: Worker) -> None:
-    """Apply the stream until ``worker.stop`` is set; everything begun is then committed or rolled back.
+def run_applier(stream: StreamConfig, worker: Worker, read_log: ReadLog | None = None) -> None:
+    """Apply the stream until ``worker.stop`` is set; everything begun is then committed or rolled back. ``read_log`` opens the
+    target's binlog, for ``stream.target_log``.
 
     Raises FencedError where another applier holds the stream, StreamError, ConflictHalt, DdlError, ApplyError for what
     cannot be applied and ConfigError for a policy that does not fit its table (its position stays before it), DatabaseError and
     KafkaFailure where trying again may help.
     """
     with ExitStack() as resources:
-        Applier(stream, worker, resources).run()
+        Applier(stream, worker, resources, read_log).run()
 
 
 class Applier:
     """One stream's applier, wired up; owns the open batch."""
 
-    def __init__(self, stream: StreamConfig, worker: Worker, resources: ExitStack) -> None:
+    def __init__(self, stream: StreamConfig, worker: Worker, resources: ExitStack, read_log: ReadLog | None) -> None:
         self._stream = stream
         self._origin = stream.origin.name
         self._worker = worker
@@ -92,7 +93,7 @@ class Applier:
         self._retention = Retention(stream, worker)
         self._clocks = Clocks(stream, self._reporter)
         resources.callback(self._clocks.close)
-        self._local = local_changes(stream, self._checkpoint.seen, self._plans)
+        self._local = local_changes(stream, self._checkpoint.seen, self._plans, read_log)
         self._writers = []
         for slot in range(stream.apply.connections):
             session = Session(settings, site=site, lock_wait_s=_LOCK_WAIT_S)
@@ -377,7 +378,7 @@ class Applier:
     def _applied(self, checkpoint: Checkpoint, origin_time_us: int) -> None:
         """Say to everyone how far the target has come."""
         if self._local is not None:
-            self._local.forget(checkpoint.seen)
+            self._local.forget(checkpoint.seen, origin_time_us)
         known = self._reporter.stages.get("applied")
         time_us = origin_time_us or (known.origin_time_us if known else 0)
         self._reporter.stage("applied", checkpoint.sequence, checkpoint.gtid, time_us)

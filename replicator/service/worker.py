@@ -22,6 +22,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -100,8 +101,9 @@ def _function(role: Role) -> Function:
 
         return run_source
     from ..apply.worker import run_applier
+    from ..source.target_log import TargetLog
 
-    return run_applier
+    return partial(run_applier, read_log=TargetLog)
 
 
 def _run(function: Function, stream: StreamConfig, worker: Worker) -> int:

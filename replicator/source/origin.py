@@ -12,7 +12,7 @@ from .. import meta
 from ..context import now_us
 from ..errors import DatabaseError, SourceError
 from ..gtid import Position, parse_position
-from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
+from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL, StreamId
 from .start import executed, start_position
 from .takeover import Beginning
 
@@ -152,6 +152,17 @@ class Origin:
             missing_ok=True,
         )
         return [(int(a), int(b), str(c)) for a, b, c in reversed(rows)]
+
+    def local_position(self, reads: StreamId) -> str | None:
+        """From where that stream's applier must read this server's binlog; None where it never did."""
+        query = f"SELECT position FROM {meta.LOCAL_POSITION} WHERE flow=%s AND stream=%s"
+        rows = self._query(query, reads.flow, reads.stream, missing_ok=True)
+        return str(rows[0][0]) if rows else None
+
+    def save_local_position(self, reads: StreamId, position: str) -> None:
+        """Note from where that stream's applier must read."""
+        query = f"REPLACE INTO {meta.LOCAL_POSITION} (flow, stream, position) VALUES (%s,%s,%s)"
+        self._query(query, reads.flow, reads.stream, position)
 
     def heartbeat(self, stream_id: str, epoch: int) -> None:
         """Write our row, so that the binlog shows that the origin lives. Raises DatabaseError, SourceError."""

@@ -274,6 +274,8 @@ class RecordBuilder:
     def emit_heartbeat(self, origin_time_us: int) -> None:
         """Tell the position and that the origin lived then (0: unknown), behind all that is complete."""
         self.seal()
+        if self.keeps_time and origin_time_us:
+            self.carry_time(origin_time_us)
         self._emit_sealed(Kind.HEARTBEAT, self.sequence + 1, self.sequence, _NO_BODY, time_us=origin_time_us)
 
     def _emit_sealed(

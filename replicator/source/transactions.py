@@ -20,7 +20,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from ..errors import ConfigError, DecodeError, SourceError
 from ..gtid import Position
@@ -34,7 +34,6 @@ from .marks import Applied, Marks
 from .records import RecordBuilder, Sealed
 from .reshape import Reshaped
 from .spool import Spool
-from .statements import Statements
 
 __all__ = ["Rules", "Transactions"]
 
@@ -50,13 +49,20 @@ FIRST_ODD = -2
 _DUMMY_TABLE = b"\xff\xff\xff\x00\x00\x00"  # a rows event without rows that only ends a statement
 
 
+class Judge(Protocol):
+    """Says which statements count."""
+
+    def ships(self, payload: bytes, where: str) -> bool:
+        """Whether a statement is shipped. Raises SourceError to stop."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What one flow wants of its origin's binlog."""
 
     flavor: str
     wants: Callable[[str, str], bool]
-    statements: Statements
+    statements: Judge
     marks: Marks
     direct: frozenset[str] = frozenset()
     reshape: Callable[[str, str, bytes], Reshaped | None] = lambda schema, table, body: None
@@ -125,6 +131,10 @@ class Transactions:
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
         return self._open
+
+    def resume_position(self) -> str:
+        """From where to request the binlog after a restart: before transactions that are prepared."""
+        return self._progress.texts()[0]
 
     @property
     def rereading(self) -> bool:

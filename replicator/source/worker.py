@@ -146,7 +146,7 @@ class Source:
         )
         records = assembler.records
         records.seen = tail.seen
-        records.keeps_time = stream.pair.mode == "bidirectional"
+        records.keeps_time = stream.pair.mode == "bidirectional" or stream.target_log is not None
         # What is further ahead the policies refuse to decide by.
         records.ahead_us = max(records.ahead_us, 1000 * stream.policies.clock_offset_ms_max)
         records.carry_time(tail.time_us)

@@ -14,6 +14,7 @@ from conflict import Change, Decision, LocalRow, Policies, Provenance, Row, Tabl
 from conflict.stamps import Register
 from replicator.apply.local import LocalChanges
 from replicator.apply.plan import TablePlan
+from replicator.apply.remembered import Remembered
 from replicator.apply.session import Session
 from replicator.apply.shape import Shape, shape_of
 from replicator.config import StreamConfig
@@ -41,7 +42,8 @@ class Followed(LocalChanges):
         self._seen = seen
         self._begins = 0
         self._lock = threading.Condition()
-        self._entries = {}
+        self._entries = Remembered(in_memory=4)
+        self._passed_us = 0
         self.remembers = stream.policies.remembers
         self._concerned = {}
         self._position = None

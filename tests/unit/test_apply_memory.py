@@ -12,6 +12,8 @@ from conflict.stamps import Register
 from conflict.types import Provenance
 from replicator.apply import local
 from replicator.apply.local import LocalChanges, OpenMemory
+from replicator.apply.remembered import Entry
+from replicator.apply.remembered import Remembered as Entries
 from replicator.apply.resolve import Resolver
 from replicator.apply.session import Outcome, pack_text_row
 from replicator.apply.shape import Shape, shape_of
@@ -29,9 +31,10 @@ class Remembered(LocalChanges):
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
-        self._entries = {}
+        self._entries = Entries()
         self._seen = 0
         self._begins = 0
+        self._passed_us = 0
         self._forget_from = 0
         self.forgot = 0
         self._written_by = SimpleNamespace(forget=self._forget)  # type: ignore[assignment]
@@ -48,8 +51,8 @@ class Remembered(LocalChanges):
 
     def changed(self, shape: Shape, register: Register, sequence: int, deleted: Any = None) -> None:
         """A local transaction wrote there."""
-        entry = local._Entry(Provenance("west", 1000 + sequence, f"g:{sequence}", sequence), deleted)
-        self._entries[local._key(shape, register)] = entry
+        entry = Entry(Provenance("west", 1000 + sequence, f"g:{sequence}", sequence), deleted)
+        self._entries.update({local._key(shape, register): entry})
 
 
 @pytest.fixture
@@ -82,33 +85,56 @@ def test_a_tombstone_lives_until_the_origin_has_seen_it(shape: Shape) -> None:
     keys = [shape.register((0,), (i, None, None)) for i in (1, 2)]
     for sequence, key in enumerate(keys, 1):
         known.changed(shape, key, sequence, deleted=(sequence, None, 0))
-    known.forget(1)
+    known.forget(1, 0)
     assert memory.row(None, shape, keys[0], 1).tombstone is False
     assert memory.row(None, shape, keys[1], 1).deleted == (2, None, 0)
     assert len(known._entries) == 1
-    known.forget(2)
+    known.forget(2, 0)
     assert memory.row(None, shape, keys[1], 2).tombstone is False
     # While there are few, what the origin has seen is only passed over.
     assert len(known._entries) == 1
 
 
-def test_what_is_acknowledged_is_forgotten_before_there_is_too_much(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only changes that the origin has not seen stop the flow, however many were kept that it has."""
-    monkeypatch.setattr(local, "_KEYS_MAX", 3)
+def test_no_number_of_local_changes_is_too_much(shape: Shape) -> None:
+    """What does not fit into memory goes into a file, and is found there, overwritten, dropped and forgotten like the rest."""
     known = Remembered()
-    known._forget_from = 100
-    known._stream = known._back = SimpleNamespace(  # type: ignore[assignment]
-        origin=SimpleNamespace(name="east"), site_priorities={}, id="p.0"
-    )
-    for sequence in range(1, 5):
-        known.changed(shape, shape.register((0,), (sequence, None, None)), sequence)
-    known.forget(2)
-    known._remember(Txn(5, "g:5", 1000, "", (), b"", 1))
-    assert sorted(entry.provenance.sequence for entry in known._entries.values()) == [3, 4]
-    for sequence in (5, 6):
-        known.changed(shape, shape.register((0,), (sequence, None, None)), sequence)
-    with pytest.raises(ApplyError, match="not acknowledged"):
-        known._remember(Txn(7, "g:7", 1000, "", (), b"", 1))
+    known._entries = Entries(in_memory=10)
+    memory = OpenMemory(known)
+    keys = [shape.register((0,), (i, None, None)) for i in range(100)]
+    for sequence, key in enumerate(keys, 1):
+        known.changed(shape, key, sequence, deleted=(sequence, None, 0))
+    assert len(known._entries) == 100 and len(known._entries._new) <= 10
+    found = [memory.row(None, shape, key, 0) for key in keys]
+    assert [row.deleted for row in found] == [(sequence, None, 0) for sequence in range(1, 101)]
+    known.changed(shape, keys[3], 200)
+    row = memory.row(None, shape, keys[3], 0)
+    assert row.provenance is not None and row.provenance.sequence == 200 and row.deleted is None
+    entry = known.entry(local._key(shape, keys[5]))
+    assert entry is not None
+    known.drop({local._key(shape, keys[5]): entry, local._key(shape, keys[3]): entry})
+    assert known.entry(local._key(shape, keys[5])) is None
+    assert known.entry(local._key(shape, keys[3])) is not None, "changed again since"
+    known.forget(90, 0)
+    left = [i for i, key in enumerate(keys) if known.entry(local._key(shape, key)) is not None]
+    assert left == [3, *range(90, 100)]
+    known._entries.close()
+
+
+def test_a_change_that_nothing_later_will_come_before_is_forgotten(shape: Shape) -> None:
+    """In a one-way pair nobody sees the local changes: the commit times that passed tell which can matter no more."""
+    known = Remembered()
+    known.by_time = True
+    memory = OpenMemory(known)
+    early, late = (shape.register((0,), (i, None, None)) for i in (1, 2))
+    known.changed(shape, early, 1)  # committed at 1001
+    known.changed(shape, late, 5)
+    known.forget(0, 1001)
+    assert memory.row((1, 1, 1), shape, early, 0).provenance is not None, "another change may have the very same time"
+    known.forget(0, 1002)
+    known.forget(0, 900)
+    row = memory.row((1, 1, 1), shape, early, 0)
+    assert row.provenance is None and row.unseen is None
+    assert memory.row((2, 1, 1), shape, late, 0).unseen is True
 
 
 @pytest.mark.parametrize("seen", [0, 9])
@@ -133,7 +159,7 @@ def test_an_origin_that_has_seen_more_than_there_is_speaks_of_another_stream() -
     later = 10
 
     def run(_: bytes) -> list[Outcome]:
-        known.forget(later)
+        known.forget(later, 0)
         return [Outcome(1, [pack_text_row([b"", f"{uuid}:1-10".encode()])])]
 
     session: Any = SimpleNamespace(mariadb=False, run=run)

@@ -81,12 +81,13 @@ def _site(config: Config, name: str, probe: Probe) -> Iterator[Finding]:
     if not is_loopback(host):
         what = f"http.listen is {config.http_of(name).listen}: anybody who reaches it can read positions and errors"
         yield warning(name, what, "listen on 127.0.0.1 and put a proxy with a log-in in front")
-    if config.streams(name, Role.SOURCE):
-        yield from check_origin(probe)
+    applied = config.streams(name, Role.APPLIER)
+    if config.streams(name, Role.SOURCE) or any(stream.target_log is not None for stream in applied):
+        yield from check_origin(probe)  # an applier whose policies compare commit times reads the binlog too
         yield from check_source_grants(probe)
+    if config.streams(name, Role.SOURCE):
         read = [schema for stream in config.streams(name, Role.SOURCE) for schema in schemas_of(stream, probe, here=True)]
         yield from check_reader_grants(probe, dict.fromkeys(read))
-    applied = config.streams(name, Role.APPLIER)
     if applied:
         yield from check_target(probe)
         schemas = dict.fromkeys(schema for stream in applied for schema in schemas_of(stream, probe))
@@ -136,10 +137,10 @@ def _identities(probes: dict[str, Probe], streams: list[StreamConfig]) -> Iterat
         if both_ways and domains[0] is not None and domains[0] == domains[1]:
             what = f"both have gtid_domain_id={domains[0]}"
             yield warning(f"{a}, {b}", what, "SET GLOBAL gtid_domain_id to another number at one of them; and in my.cnf")
-    for stream in streams:
+    for stream in [*streams, *(stream.target_log for stream in streams if stream.target_log is not None)]:
         origin = probes.get(stream.id.origin)
         if origin is not None and origin.variables.get("server_id") == str(stream.server_id):
-            what = f"the source of {stream.id} would register with the server's own server_id {stream.server_id}"
+            what = f"the reader of {stream.id} would register with the server's own server_id {stream.server_id}"
             yield error(stream.id.origin, what, "give the site another server_id in the configuration")
 
 
