@@ -52,6 +52,11 @@ class TablePolicies:
         return bool(re.match(translate(self.schema_glob), schema) and re.match(translate(self.table_glob), name))
 
     @property
+    def exact(self) -> bool:
+        """Whether it names one table, without wildcards."""
+        return self.rank[0]
+
+    @property
     def rank(self) -> tuple[bool, int]:
         """How specific it is; bigger is more."""
         globs = self.schema_glob + "." + self.table_glob

@@ -64,12 +64,10 @@ class Remembered:
         """Forget these, but for keys that were changed again."""
         with self._lock:
             for key, entry in entries.items():
-                if self._new.get(key) == entry:
-                    del self._new[key]
-                if self._filed and self._from_file(key) == entry:
-                    assert self._file is not None
-                    self._file.execute("DELETE FROM entries WHERE key = ?", (_digest(key),))
-                    self._filed -= 1
+                if (self._new.get(key) or self._from_file(key)) == entry:
+                    self._new.pop(key, None)
+                    if self._file is not None:  # an earlier one may be in there
+                        self._filed -= self._file.execute("DELETE FROM entries WHERE key = ?", (_digest(key),)).rowcount
 
     def forget(self, seen: int, before_us: int) -> None:
         """Forget what has a sequence up to ``seen``, or was committed before that time."""

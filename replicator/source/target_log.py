@@ -138,7 +138,7 @@ class TargetLog:
         for connection_id, second, site in self._server.intents():
             marks.intent(connection_id, second, site)
         rules = Rules(self.flavor, stream.tables.wants, _AnyStatement(), marks, stream.direct)
-        return Assembler(
+        assembler = Assembler(
             rules,
             read=parse_position(self.flavor, self._resume),
             resume=parse_position(self.flavor, self._resume),
@@ -147,6 +147,8 @@ class TargetLog:
             emit=self._emit,
             where=f"site {stream.origin.name}",
         )
+        assembler.records.keeps_time = True
+        return assembler
 
     def _connect(self) -> None:
         stream = self._stream

@@ -13,11 +13,16 @@ from tests.harness import Pair, Pairs, execute
 pytestmark = pytest.mark.servers
 
 
+def findings(pair: Pair, capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
+    """By level."""
+    main(["check", "-c", str(pair.config()), "--json"])
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["findings"]
+    return {level: [f"{f['what']} => {f['remedy']}" for f in found if f["level"] == level] for level in ("error", "warning")}
+
+
 def warnings(pair: Pair, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """What somebody should know."""
-    main(["check", "-c", str(pair.config()), "--json"])
-    findings: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["findings"]
-    return [f"{f['what']} => {f['remedy']}" for f in findings if f["level"] == "warning"]
+    return findings(pair, capsys)["warning"]
 
 
 def table(pair: Pair, name: str = "t") -> None:
@@ -100,11 +105,18 @@ def test_a_policy_that_does_not_fit_stops_the_flow_before_the_table(pairs: Pairs
 
 
 def test_a_policy_for_a_missing_table_is_said(pairs: Pairs, flavor: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that no table has is most often mistyped."""
-    pair = pairs(flavor, flavor, options={"conflicts": {"tables": {"*.t": "keep_target", "shop.usr": "keep_target"}}})
-    table(pair)
-    said = [w for w in warnings(pair, capsys) if "conflicts.tables." in w]
-    assert len(said) == 1 and "conflicts.tables.shop.usr: no table" in said[0]
+    """A name that no table has is most often mistyped: an error that names its line. A pattern may be for later."""
+    policies = {"*.t": "keep_target", "shop.usr": "keep_target", "*.log_*": "keep_target", "*.u": "keep_target"}
+    for streams in ({}, {"second": {"include": ["*.u"]}}):
+        pair = pairs(flavor, flavor, options={"conflicts": {"tables": policies}, "streams": streams})
+        table(pair)
+        table(pair, "u")
+        said = findings(pair, capsys)
+        (told,) = [f for f in said["error"] if "conflicts.tables." in f]
+        number = next(i for i, line in enumerate(pair.config().read_text().splitlines(), 1) if "shop.usr" in line)
+        assert told.startswith(f"{pair.config()}:{number}: conflicts.tables.shop.usr: east has no such table")
+        (told,) = [f for f in said["warning"] if "conflicts.tables." in f]
+        assert "conflicts.tables.*.log_*: no table of east" in told
 
 
 @pytest.mark.parametrize("mode", ["bidirectional", "one_way"])

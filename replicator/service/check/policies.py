@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from conflict import ColumnInfo, ColumnKind, ConflictType, PolicyName, TableInfo
 
 from ...config import StreamConfig
+from ...model import MAIN_STREAM
 from .finding import Finding, error, few, warning
 from .tables import Column, Table
 
@@ -37,10 +38,10 @@ _TEXT = re.compile(r"char|varchar|(tiny|medium|long)?text")
 _BINARY = re.compile(r"binary|varbinary|(tiny|medium|long)?blob")
 
 
-def check_policies(stream: StreamConfig, tables: Iterable[Table]) -> Iterator[Finding]:
-    """What of the pair's policies does not fit the origin's tables."""
+def check_policies(stream: StreamConfig, tables: Iterable[Table], of_pair: Iterable[Table]) -> Iterator[Finding]:
+    """What of the pair's policies does not fit the origin's tables; ``tables`` are those of the stream."""
     tables = list(tables)
-    yield from _unmatched(stream, tables)
+    yield from _unmatched(stream, list(of_pair))
     yield from _unseen(stream, tables)
     yield from _diverging(stream, tables)
     for table in tables:
@@ -49,12 +50,18 @@ def check_policies(stream: StreamConfig, tables: Iterable[Table]) -> Iterator[Fi
 
 
 def _unmatched(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:
-    if stream.pair.streams:
-        return  # the pattern may be for a table of another stream
+    if stream.id.stream != MAIN_STREAM:
+        return  # said once for the pair
     for policies in stream.policies.tables:
-        if not any(policies.matches((table.schema, table.name)) for table in tables):
-            what = f"conflicts.tables.{policies.pattern}: no table of {stream.origin.name} in this pair has such a name now"
-            yield warning(stream.id.flow, what, "correct the name; if the table is yet to come, nothing")
+        if any(policies.matches((table.schema, table.name)) for table in tables):
+            continue
+        where = f"{stream.place(('conflicts', 'tables', policies.pattern))}: conflicts.tables.{policies.pattern}"
+        if policies.exact:
+            what = f"{where}: {stream.origin.name} has no such table, or it is not one of this pair"
+            yield error(stream.id.flow, what, "correct the name; if the table is yet to come, write the entry when it is there")
+        else:
+            what = f"{where}: no table of {stream.origin.name} in this pair has such a name now"
+            yield warning(stream.id.flow, what, "correct the pattern; if the table is yet to come, nothing")
 
 
 def _unseen(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:

@@ -149,7 +149,9 @@ def _both(config: Config, stream: StreamConfig, probes: dict[str, Probe]) -> Ite
     if target is not None:
         yield from check_triggers(stream, target)
     if origin is not None:
-        yield from check_policies(stream, read_tables(origin, stream.tables).values())
+        tables = read_tables(origin, stream.tables)
+        of_pair = read_tables(origin, stream.pair.tables.filter()) if stream.pair.streams else tables
+        yield from check_policies(stream, tables.values(), of_pair.values())
     if origin is not None and target is not None:
         yield from check_tables(stream, origin, target, started=_started(stream, target))
 
