@@ -106,7 +106,7 @@ class Transactions:
         self._special = False
         self._again = False
         self._drop = False
-        self._statements = 0
+        self._statements = self._drops = 0
         self._beat_us = 0
         self._xa: Xid | None = None
         self._spool: Spool | None = None
@@ -410,7 +410,7 @@ class Transactions:
         records.close_transaction()
         self.position.advance(*self._advance)
         self._open = self._block = False
-        self._statements = 0
+        self._statements = self._drops = 0
         self._tables.clear()
         if records.due:
             records.settle()
@@ -467,14 +467,16 @@ class Transactions:
         elif statement.startswith(b"XA "):
             self._xa_statement(statement)
         else:
-            self._statement(timestamp + body, thread_id, int.from_bytes(timestamp, "little"))
+            drops = statement.startswith(b"DROP TABLE ")
+            self._statement(timestamp + body, thread_id, int.from_bytes(timestamp, "little"), drops=drops)
 
-    def _statement(self, payload: bytes, thread_id: int, timestamp: int) -> None:
+    def _statement(self, payload: bytes, thread_id: int, timestamp: int, *, drops: bool) -> None:
         site = self._rules.marks.site_of(thread_id, timestamp)
         if site:
             self._came_from(Applied(site, timestamp * 1_000_000))
         if not (self._drop or self._again) and self._rules.statements.ships(payload, self._gtid_place()):
             self._statements += 1
+            self._drops += drops
             self._add(QUERY, NO_TABLE, payload)
         if not self._block:
             self._commit()
@@ -511,7 +513,7 @@ class Transactions:
 
     def _roll_back(self) -> None:
         """The transaction was rolled back, though it is in the binlog; all of its rows are of transactional tables."""
-        if self._statements and self._mariadb and not self._tables:
+        if self._statements and self._mariadb and not self._tables and self._drops == self._statements:
             self._commit()  # the DROP TABLE of a CREATE OR REPLACE that failed: no rollback brings the old table back
             return
         if self._statements:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 
 import pytest
@@ -218,6 +219,28 @@ def test_no_part_of_an_alter_in_two_phases_is_shipped_or_passed_over(flags: int,
     feeding.restart()
     assert sent == []
     assert str(feeding.position) == "0-1-4"
+
+
+@pytest.mark.parametrize(
+    ("statements", "ships"),
+    [
+        ([b"DROP TABLE IF EXISTS `a1`/* Generated to handle failed CREATE OR REPLACE */"], True),
+        ([b"CREATE TABLE a1 (id INT)"], False),
+        ([b"DROP TABLE a1", b"CREATE TABLE a1 (id INT)"], False),
+    ],
+)
+def test_only_a_drop_outlasts_a_rollback(statements: list[bytes], *, ships: bool) -> None:
+    """MariaDB logs so the DROP of a CREATE OR REPLACE that failed. Any other statement that is rolled back stops the source."""
+    sent: list[Sealed] = []
+    feeding = assembler(sent, flavor="mariadb", read="0-1-4")
+    group = [event(162, struct.pack("<QIB", 5, 0, 0) + bytes(6)), *map(query, statements), query(b"ROLLBACK")]
+    if ships:
+        feeding.feed(packets([format_description(), *group]))
+        assert str(feeding.position) == "0-1-5" and feeding.records.sequence == 1
+    else:
+        with pytest.raises(SourceError, match="rolled back transaction with DDL"):
+            feeding.feed(packets([format_description(), *group]))
+        assert sent == [] and str(feeding.position) == "0-1-4"
 
 
 def test_an_error_of_the_server_is_sorted_by_whether_another_try_helps() -> None:
