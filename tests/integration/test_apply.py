@@ -45,6 +45,27 @@ def test_the_position_stands_behind_a_statement_at_once(pairs: Pairs, flavor: st
         assert execute(pair.target, checkpoint)[0][0] == number + 1
 
 
+def test_statements_and_large_transactions_are_waited_for_at_the_database(pairs: Pairs, flavor: str) -> None:
+    """Else `status` would say, of hours of ALTER, that the applier is limited by its own processor time."""
+    pair = pairs(flavor, flavor, options={"source": {"record_bytes": 65536}, "apply": {"batch_bytes": 100_000}})
+    execute(pair.origin, f"CREATE TABLE {pair.name}.t (id INT PRIMARY KEY, v VARCHAR(1000))")
+    pair.start()
+    pair.wait(30)
+
+    def waited() -> float:
+        (applier,) = [w for w in pair.workers("west") if w["role"] == "applier"]
+        return float(applier["counters"].get("wait_seconds|cause=database", 0))
+
+    before = waited()
+    execute(pair.origin, f"ALTER TABLE {pair.name}.t ADD n INT NOT NULL DEFAULT 1, ENGINE=InnoDB")
+    pair.wait(30)
+    pair.until(lambda: waited() > before, 10, "the ALTER to be counted")
+    before = waited()
+    execute(pair.origin, f"INSERT INTO {pair.name}.t (id, v) VALUES " + ",".join(f"({i},REPEAT('v',999))" for i in range(1000)))
+    pair.wait(30)
+    pair.until(lambda: waited() > before, 10, "the large transaction to be counted")
+
+
 def test_a_default_schema_that_the_target_lacks_is_not_the_one_before(pairs: Pairs, flavor: str) -> None:
     """Names without a schema would mean tables of the last statement's: such a statement stops, others run without a default."""
     pair = pairs(

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from dev.ports import HOST, free_port
 from dev.process import popen_tied
 from replicator.config import load_config
 from tests.faults.binlogs import Binlog
-from tests.faults.hot_rows import carried
+from tests.faults.hot_rows import CONFLICTS, HotRows, carried, create_tables
 from tests.harness import Farm, execute
 
 pytestmark = pytest.mark.servers
@@ -33,12 +34,13 @@ _numbers = itertools.count(1)
 
 
 class Net:
-    """Three sites with one-way pairs between them, all daemons running; a context manager."""
+    """Three sites with pairs between them, one way or (``mode``) both ways, all daemons running; a context manager."""
 
-    def __init__(self, farm: Farm, folder: Path, flavor: str, ways: Sequence[str]) -> None:
+    def __init__(self, farm: Farm, folder: Path, flavor: str, ways: Sequence[str], **options: Any) -> None:
         self.servers = {site: farm.database(flavor, server) for site, server in SITES.items()}
         self.schema = f"net{next(_numbers)}"
         self.ways = ways
+        self._back = [y + x for x, y in ways] if options.get("mode") == "bidirectional" else []
         self._ports = {site: free_port() for site in SITES}
         self._file = folder / "net.yaml"
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
@@ -47,7 +49,9 @@ class Net:
             prepare_server(server, [self.schema])
         for x, y in ways:
             pair = {"name": f"{self.schema}{x}{y}", "origin": x, "target": y, "kafka": "a", "start": _position(self.servers[x])}
-            pairs.append({**pair, "tables": {"include": [f"{self.schema}.*"]}})
+            if self._back:
+                pair["start"] = "latest"
+            pairs.append({**pair, "tables": {"include": [f"{self.schema}.*"]}, **options})
         sites: dict[str, Any] = {site: site_entry(site, self.servers[site], self._ports[site], {}) for site in SITES}
         sites["a"]["kafka"] = {"bootstrap_servers": [farm.kafka().bootstrap]}
         for site in SITES:
@@ -84,10 +88,14 @@ class Net:
 
     def settle(self) -> None:
         """Return when what each site wrote so far has arrived wherever the pairs carry it."""
+        self.settle_some(*SITES)
+
+    def settle_some(self, *sites: str) -> None:
+        """The same of some sites."""
         mark = time.time_ns()
-        for site, server in self.servers.items():
-            execute(server, f"UPDATE {self.schema}.mark SET n={mark} WHERE site='{site}'")
-        for site in SITES:
+        for site in sites:
+            execute(self.servers[site], f"UPDATE {self.schema}.mark SET n={mark} WHERE site='{site}'")
+        for site in sites:
             for there in self.reached(site):
                 question = f"SELECT n FROM {self.schema}.mark WHERE site='{site}'"
                 server = self.servers[there]
@@ -100,7 +108,7 @@ class Net:
         """The sites to which a site's changes come."""
         found = {site}
         for _ in SITES:
-            found |= {y for x, y in self.ways if x in found}
+            found |= {y for x, y in [*self.ways, *self._back] if x in found}
         return found - {site}
 
     def transactions(self, table: str) -> dict[str, dict[str, int]]:
@@ -141,9 +149,9 @@ def _position(server: DatabaseServer) -> str:
 
 
 @pytest.fixture
-def net(farm: Farm, flavor: str, tmp_path: Path) -> Callable[[Sequence[str]], Net]:
+def net(farm: Farm, flavor: str, tmp_path: Path) -> Callable[..., Net]:
     """Makes nets."""
-    return lambda ways: Net(farm, tmp_path, flavor, ways)
+    return lambda ways, **options: Net(farm, tmp_path, flavor, ways, **options)
 
 
 def write(server: DatabaseServer, schema: str, site: str, count: int) -> None:
@@ -211,6 +219,34 @@ def nothing_comes_home(made: Net, binlogs: dict[str, Binlog], written: dict[str,
 def _has_marks(server: DatabaseServer, schema: str) -> bool:
     tables = f"SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='{schema}' AND table_name='mark'"
     return bool(execute(server, tables)[0][0]) and execute(server, f"SELECT COUNT(*) FROM {schema}.mark") == [(3,)]
+
+
+def test_commit_times_settle_along_a_chain(net: Callable[..., Net]) -> None:
+    """Pairs that write both ways, a-b and b-c: all three sites write the same rows, and end equal; sums are exact."""
+    rows, tables = 30, ["note", "stock"]
+    with net(["ab", "bc"], mode="bidirectional", conflicts=CONFLICTS) as made:
+        schema = made.schema
+        create_tables(made.servers["a"], schema, rows, tables)
+        execute(made.servers["a"], f"CREATE TABLE {schema}.mark (site CHAR(1) PRIMARY KEY, n BIGINT NOT NULL)")
+        execute(made.servers["a"], f"INSERT INTO {schema}.mark VALUES ('a', 0), ('b', 0), ('c', 0)")
+        for site in "bc":
+            until(lambda site=site: _has_marks(made.servers[site], schema), f"the marks at {site}")  # type: ignore[misc]
+        seed = int(time.time())
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(HotRows(server, schema, rows=rows, tables=tables, writers=2, seed=seed + at))
+                for at, server in enumerate(made.servers.values())
+            ]
+            for site in "bca":
+                made.settle_some(site)
+                made.restart(site)
+        for _ in SITES:  # what was decided on the way is passed on
+            made.settle()
+        for x, y in ("ab", "bc"):
+            assert compare(made.servers[x], made.servers[y], [f"{schema}.*"]) == [], f"seed {seed}"
+        assert execute(made.servers["a"], f"SELECT SUM(n) FROM {schema}.stock") == [(sum(w.added for w in writers),)]
+        settled = f"SELECT COUNT(*) > 5 FROM replicator.conflict_log WHERE flow LIKE '{schema}%'"
+        assert execute(made.servers["b"], settled) == [(1,)]
 
 
 def test_a_chain_passes_on_what_came_from_further_up(net: Callable[[Sequence[str]], Net]) -> None:
