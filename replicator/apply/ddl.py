@@ -10,6 +10,8 @@ Nor can the checkpoint's row be its fence: a named lock of the connection that r
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,7 @@ from ..stream.reader import Txn
 from ..stream.wire import QUERY, pack_event, read_events
 from .checkpoint import Checkpoint, Fence
 from .ddl_session import DdlSession
+from .journal import sql_text
 from .plans import Plans
 from .writer import RetryBatch, Writer
 
@@ -46,6 +49,7 @@ _TAKES_ROWS = frozenset({StatementClass.DROP, StatementClass.TRUNCATE, Statement
 _TAKES_PARTITION = frozenset({"EXCHANGE PARTITION", "CONVERT PARTITION"})
 _STRICTEST = ("halt", "ignore", "apply")
 _KEEP_INTENTS_US = 14 * 86_400 * 1_000_000
+_CLEAN_INTENTS_US = 3_600 * 1_000_000
 _LEFTOVER_WAIT_S = 600.0
 _RETRIES = 20
 
@@ -60,19 +64,28 @@ class DdlApplier:
         self._writer = writer
         self._worker = worker
         self._session: DdlSession | None = None
+        self._cleaned_us = 0
 
     def apply(self, txn: Txn, checkpoint: Checkpoint) -> None:
         """Run the transaction's statements, then write its rows (CREATE TABLE … SELECT) with the checkpoint."""
-        rows = []
-        for index, event in enumerate(read_events(txn.events)):
-            if event.type == QUERY:
-                self.statement(txn, index, event.payload)
-            else:
-                rows.append(pack_event(event.type, event.table, event.payload))
+        events = list(read_events(txn.events))
+        statements = [index for index, event in enumerate(events) if event.type == QUERY]
+        rows = [pack_event(event.type, event.table, event.payload) for event in events if event.type != QUERY]
+        for index in statements[:-1]:
+            self.statement(txn, index, events[index].payload)
+        with self._ran(txn, statements[-1], events[statements[-1]].payload) as done:
+            self._commit(txn, checkpoint, rows, done)
+        self._worker.pauses.hit("applier:after-commit")
+        self._worker.reporter.count("transactions_applied")
+
+    def _commit(self, txn: Txn, checkpoint: Checkpoint, rows: list[bytes], done: bytes) -> None:
+        """Write the checkpoint, with the rows and what says that the last statement is done."""
         rest = Txn(txn.sequence, txn.gtid, txn.commit_time_us, txn.site, txn.table_maps, b"".join(rows), txn.epoch, txn.seen)
         for attempt in range(1, _RETRIES + 1):
             try:
                 self._writer.begin(checkpoint)
+                if done:
+                    self._writer.note(done)
                 if rows:
                     self._writer.part(rest)
                     self._writer.finish_part()
@@ -83,14 +96,19 @@ class DdlApplier:
                 time.sleep(0.02 * attempt)
         self._worker.pauses.hit("applier:before-commit")
         self._writer.commit()
-        self._worker.pauses.hit("applier:after-commit")
-        self._worker.reporter.count("transactions_applied")
 
     def statement(self, txn: Txn, index: int, payload: bytes) -> None:
-        """Run one statement, once in effect, as the policy for its class says.
+        """Run one statement, once in effect, as the policy for its class says, ahead of others or of rows of its transaction.
 
         Raises DdlError where the policy halts or the target refuses it; the position stays before it.
         """
+        with self._ran(txn, index, payload) as done:
+            if done:
+                self._connect().ask(done.decode(), ())
+
+    @contextmanager
+    def _ran(self, txn: Txn, index: int, payload: bytes) -> Iterator[bytes]:
+        """Inside, the statement has run, and no other applier is at one. Gives the SQL that says so, if it is not said."""
         query = parse_query(payload, self._plans.flavor)
         session = self._connect()
         # The origin's names are read as this server reads them; `check` refuses a pair of sites that differ.
@@ -101,13 +119,18 @@ class DdlApplier:
             self._worker.log.info("statement ignored by policy", gtid=txn.gtid, kind=statement.kind)
             self._worker.reporter.count("statements_ignored")
             self._plans.forget()  # somebody may do by hand what it did
+            yield b""
             return
         text = self._as_here(statement, session)
-        here = classify_with(text, statement.syntax, self._plans.target_schema(query.schema))
+        default, here = self._plans.target_schema(query.schema), statement
+        if (text, default) != (statement.text, query.schema):
+            here = classify_with(text, statement.syntax, default)
         session = self._in_schema(session, here.default_schema)
         try:
             self._hold(session, where)
-            self._once(session, txn, index, query, here, where)
+            done = self._once(session, txn, index, query, here, where)
+            self._plans.forget()
+            yield done
         finally:
             session.unlock(self._fence.statements)
 
@@ -134,8 +157,8 @@ class DdlApplier:
         ):
             raise self._fence.lost()
 
-    def _once(self, session: DdlSession, txn: Txn, index: int, query: Query, here: Statement, where: str) -> None:
-        """Run it, unless an earlier run did."""
+    def _once(self, session: DdlSession, txn: Txn, index: int, query: Query, here: Statement, where: str) -> bytes:
+        """Run it, unless an earlier run did. Returns the SQL that says that it is done, empty where that is said."""
         doubt = self._doubt(session, txn, index)
         accept: frozenset[int] = frozenset()
         if doubt is None:
@@ -144,12 +167,10 @@ class DdlApplier:
         else:
             state, before = doubt
             if state == "done":
-                self._plans.forget()
-                return
+                return b""
             verdict = self._judge(session, here, before, where)
             if verdict.verdict is rerun.Verdict.RAN:
-                self._finish(session, txn, index)
-                return
+                return self._done(txn, index)
             accept = verdict.accept
             self._renew(session, txn, index, query)
         self._worker.pauses.hit("applier:ddl-intent")
@@ -157,7 +178,7 @@ class DdlApplier:
         self._worker.log.info("statement applied", gtid=txn.gtid, kind=here.kind)
         self._worker.reporter.count("statements_applied")
         self._worker.pauses.hit("applier:ddl-done")
-        self._finish(session, txn, index)
+        return self._done(txn, index)
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""
@@ -218,7 +239,7 @@ class DdlApplier:
         """The text that means at the target what it meant at the origin."""
 
         def again(text: bytes) -> Statement:
-            return classify_with(text, statement.syntax, statement.default_schema)
+            return statement if text == statement.text else classify_with(text, statement.syntax, statement.default_schema)
 
         # Always: what the origin ran of /*!80023 … */, an older target or one of the other flavor would pass over.
         statement = again(expand_comments(statement))
@@ -263,10 +284,12 @@ class DdlApplier:
     def _intend(self, session: DdlSession, txn: Txn, index: int, query: Query, here: Statement) -> None:
         fingerprint = self._fingerprint(session, here)
         now = now_us()
-        session.ask(
-            f"DELETE FROM {meta.DDL_INTENT} WHERE flow=%s AND stream=%s AND state='done' AND started_us<%s",
-            (self._stream.id.flow, self._stream.id.stream, now - _KEEP_INTENTS_US),
-        )
+        if now - self._cleaned_us > _CLEAN_INTENTS_US:
+            self._cleaned_us = now
+            session.ask(
+                f"DELETE FROM {meta.DDL_INTENT} WHERE flow=%s AND stream=%s AND state='done' AND started_us<%s",
+                (self._stream.id.flow, self._stream.id.stream, now - _KEEP_INTENTS_US),
+            )
         session.ask(
             f"REPLACE INTO {meta.DDL_INTENT} (flow, stream, sequence, event_index, gtid, site, connection_id, statement_time,"
             " state, fingerprint, statement, started_us) VALUES (%s,%s,%s,%s,%s,%s,%s,%s,'started',%s,%s,%s)",
@@ -290,12 +313,10 @@ class DdlApplier:
             (session.connection_id, query.timestamp, *self._key(txn, index)),
         )
 
-    def _finish(self, session: DdlSession, txn: Txn, index: int) -> None:
-        session.ask(
-            f"UPDATE {meta.DDL_INTENT} SET state='done' WHERE flow=%s AND stream=%s AND sequence=%s AND event_index=%s",
-            self._key(txn, index),
-        )
-        self._plans.forget()
+    def _done(self, txn: Txn, index: int) -> bytes:
+        flow, stream = sql_text(self._stream.id.flow), sql_text(self._stream.id.stream)
+        key = f"flow={flow} AND stream={stream} AND sequence={txn.sequence} AND event_index={index}"
+        return f"UPDATE {meta.DDL_INTENT} SET state='done' WHERE {key}".encode()
 
     def _judge(self, session: DdlSession, here: Statement, before: str | None, where: str) -> rerun.Decision:
         """An earlier run began the statement, and nobody knows whether it took effect: find out."""
@@ -315,9 +336,15 @@ class DdlApplier:
     def _fingerprint(self, session: DdlSession, here: Statement) -> str:
         queries = rerun.fingerprint_queries(here, session.flavor)
         answers: list[list[tuple[Any, ...]] | None] = []
+        absent = set()
         for query in queries:
+            if query.object in absent and query.part == "structure":
+                answers.append([])
+                continue
             try:
                 answers.append(session.ask(query.sql.decode(), ()))
+                if query.part == "exists" and not answers[-1]:
+                    absent.add(query.object)
             except pymysql.MySQLError as error:
                 if not (query.refusable and error.args and error.args[0] == 1227):
                     raise DatabaseError(f"cannot describe what a statement changes: {error}", where=here.kind) from error

@@ -164,6 +164,10 @@ class Writer:
             self._judge(error)
             raise
 
+    def note(self, sql: bytes) -> None:
+        """Add one of our own statements to the open transaction."""
+        self._run_sql(sql)
+
     def _opening(self, checkpoint: Checkpoint) -> list[Statement]:
         fence = Statement(self._fence.statement(self.slot, checkpoint), _FENCE)
         return [*_FRESH, Statement(b"BEGIN", ANYTHING), fence]
