@@ -36,7 +36,6 @@ _NO_FOREIGN_KEYS, _NO_CONSTRAINTS = 0x02, 0x80
 UNCHECKED = _NO_FOREIGN_KEYS | _NO_CONSTRAINTS
 """Flags of rows that the origin's session wrote without looking at foreign keys, or at CHECK constraints (MariaDB only)."""
 INSERT, UPDATE, DELETE = 0, 1, 2
-_NO_TEXTS: Any = itertools.repeat((None, None))
 KINDS = {23: INSERT, 30: INSERT, 24: UPDATE, 31: UPDATE, 39: UPDATE, 25: DELETE, 32: DELETE}
 
 
@@ -128,21 +127,10 @@ class Segment:
         if self._ordered or not plan.identity:
             self._ordered |= not plan.identity and self._links(plan)
             return len(images)
-        what = KINDS[kind]
-        if self._needs_order(plan, images):
+        if not plan.plain and self._needs_order(plan, images):
             self._ordered = True
-        elif what == INSERT:
-            for _, after in images:
-                net.insert(after)
         else:
-            texts = plan.texts(kind, payload) if plan.full else _NO_TEXTS
-            for (before, after), (before_texts, _) in zip(images, texts, strict=False):
-                if after is None:
-                    net.delete(before, before_texts)
-                elif before is None:
-                    net.insert(after)
-                else:
-                    net.update(before, after, before_texts)
+            net.add(images, plan.texts(kind, payload) if plan.full and KINDS[kind] != INSERT else None)
         self._ordered |= net.unmergeable
         return len(images)
 
@@ -178,6 +166,8 @@ class Segment:
         for net in self._nets.values():
             if self._ordered or not net.plan.identity:
                 footprint.whole(net.plan)
+                continue
+            if footprint.rows(net.plan, itertools.chain(net.rows, net.vanished)):
                 continue
             images = [image for entry in net.rows.values() for image in (entry[0], entry[1]) if image is not None]
             footprint.add(net.plan, [*images, *net.vanished.values(), *net.passed])

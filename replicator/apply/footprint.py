@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from ..row.forms import NULL
@@ -43,6 +44,16 @@ class Footprint:
         self._tie(plan)
         self.keys[(plan.target.schema, plan.target.name)] = None
 
+    def rows(self, plan: TablePlan, keys: Iterable[Any]) -> bool:
+        """Count rows by what ``plan.key`` gives of them; False, with nothing counted, where only ``add`` tells all."""
+        if plan.uniques or plan.opaque or not plan.identity or any(plan.folds(i) for i in plan.identity):
+            return False
+        self._tie(plan)
+        known = self.keys.setdefault((plan.target.schema, plan.target.name), set())
+        if known is not None:
+            known.update(zip(repeat(0), keys))
+        return True
+
     def add(self, plan: TablePlan, images: Iterable[Any]) -> None:
         """Count the literal images of rows, before and after."""
         self._tie(plan)
@@ -69,7 +80,7 @@ class Footprint:
                             self.keys[table] = None
                             return
                         values[at] = folded
-                keys.add((number, *values))
+                keys.add((number, values[0] if len(values) == 1 else tuple(values)))
 
     def _tie(self, plan: TablePlan) -> None:
         for foreign_key in plan.target.parents:

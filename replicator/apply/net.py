@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..row.forms import NULL
@@ -34,6 +34,28 @@ class TableNet:
         """Where only keys are compared: rows that were changed more than once. Though the last may be as the first found it, the
         target's need not be."""
         self.unmergeable = False
+
+    def add(self, images: Sequence[tuple[Image | None, Image | None]], texts: Sequence[Any] | None) -> None:
+        """Changes as literal images; ``texts`` are the same as texts, where the target's rows are compared."""
+        key_of, rows = self.plan.key, self.rows
+        for number, (before, after) in enumerate(images):
+            found = None if texts is None else texts[number][0]
+            key = key_of(after if before is None else before)  # type: ignore[arg-type]  (one of them is there)
+            if key in rows:  # rare: most rows are changed once in a batch
+                self._merge(before, after, found)
+            elif after is None or before is None or key == key_of(after):
+                rows[key] = [before, after, found if before is not None else None]
+            else:
+                self._merge(before, after, found)
+
+    def _merge(self, before: Image | None, after: Image | None, texts: Image | None) -> None:
+        if before is None:
+            assert after is not None
+            self.insert(after)
+        elif after is None:
+            self.delete(before, texts)
+        else:
+            self.update(before, after, texts)
 
     def insert(self, after: Image) -> None:
         """A row came."""

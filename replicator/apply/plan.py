@@ -96,6 +96,9 @@ class TablePlan:
     target has a unique key over a prefix, an expression or a column that the origin lacks, or several and no primary key (the
     server then looks first at the one that it clusters by)."""
 
+    plain: bool
+    """Whether the changes of a row may always be merged: none of them has to be written in its own place or session."""
+
     def where_keys(self, keys: Sequence[Any]) -> bytes:
         """Finds the rows of the keys that ``key`` gave.
 
@@ -219,6 +222,7 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool, skip
     names = [quote(columns[i].name) for i in written]
     all_written = len(written) == len(columns)
     selects = [select_expr(columns[i], quote_name(columns[i].name)).encode() for i in written]
+    lenient = tuple([i for i in written if columns[i].type == Type.ENUM])
     quoted = target.quoted.encode()
     rest = [n for i, n in zip(written, names, strict=True) if i not in identity]
     return TablePlan(
@@ -246,7 +250,8 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool, skip
         key_columns=tuple([columns[i] for i in identity]),
         key_bytes=_key_bytes(columns, identity),
         compared=tuple if all_written else _picker(written),
-        lenient=tuple([i for i in written if columns[i].type == Type.ENUM]),
+        lenient=lenient,
+        plain=not (lenient or unwritten or target.parents or target.children),
         extra=bool(unwritten),
         lacking=tuple(lacking),
         upsert=upsert,

@@ -59,3 +59,14 @@ def test_an_enum_in_a_key_goes_by_its_number() -> None:
     one, other = (b"1", b"1", b"1"), (b"2", b"2", b"2")
     assert not rows(one, text_key=True).meets(rows(other, text_key=True))
     assert rows(one, text_key=True).meets(rows(one, text_key=True))
+
+
+@pytest.mark.parametrize("number", [b"1", b"20"])
+def test_keys_alone_tell_the_same_as_whole_rows(number: bytes) -> None:
+    """The short way and the long one count a row alike; where text or a second key is in it, only the long one counts."""
+    alone = plan(uniques=())
+    by_key, by_row = Footprint(), Footprint()
+    assert by_key.rows(alone, [b"1", b"2"])
+    by_row.add(alone, [(number, b"7", b"7")])
+    assert by_key.meets(by_row) is (number == b"1") is by_row.meets(by_key)
+    assert not Footprint().rows(plan(), [b"1"]) and not Footprint().rows(plan(text_key=True, uniques=()), [b"'a'"])
