@@ -40,7 +40,7 @@ class TableNet:
         key_of, rows = self.plan.key, self.rows
         for number, (before, after) in enumerate(images):
             found = None if texts is None else texts[number][0]
-            key = key_of(after if before is None else before)  # type: ignore[arg-type]  (one of them is there)
+            key = key_of(after if before is None else before)  # type: ignore[arg-type]  # one of them is there
             if key in rows:  # rare: most rows are changed once in a batch
                 self._merge(before, after, found)
             elif after is None or before is None or key == key_of(after):
