@@ -23,7 +23,7 @@ from replicator.row.types import TableMap
 
 from .figures import print_table, save
 from .loads import LOADS, SCHEMA
-from .servers import QUICK, Servers, execute, say, workspace
+from .servers import Servers, execute, say, workspace
 
 BOUNDS = {"W1": 500_000, "mixed": 100_000}
 _SCALE = 0.3  # of the loads; more rows give the same rates
@@ -136,7 +136,7 @@ def measure(flavor: str, folder: Path, scale: float) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for name in (*BOUNDS, "W4"):
         with ExitStack() as stack:
-            server = Servers(flavor, folder / name, stack).fresh(**QUICK)
+            server = Servers(flavor, folder / name, stack).origin()
             execute(server, f"CREATE DATABASE {SCHEMA}")
             load(server, name, _SCALE * scale)
             logged = list(events(server))

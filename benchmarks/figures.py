@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class Run:
     """Of the replicating processes, servers apart; 0 where the server itself replicates."""
     rss_mib: dict[str, float] = field(default_factory=dict)
     """Highest resident memory of each process."""
+    profile: dict[str, float] = field(default_factory=dict)
+    """Of the time of all cores, in percent: what each process took as user and as system, and what was idle."""
     kafka_bytes: int = 0
     binlog_bytes: int = 0
     note: str = ""
@@ -54,15 +57,22 @@ class Run:
 
 
 class Watch:
-    """Sums the processor time of processes between ``begin`` and ``end``, and keeps their highest resident memory.
+    """Sums the processor time of processes from its making to ``end``, and keeps their highest resident memory.
 
-    A thread looks ten times a second, so that a process that ends in between is counted up to its end.
+    ``beside`` are processes that count in ``profile`` only. A thread looks ten times a second, so that a process that ends in
+    between is counted up to its end.
     """
 
-    def __init__(self, pids: dict[str, int]) -> None:
+    def __init__(self, pids: dict[str, int], beside: dict[str, int | None] | None = None) -> None:
         self._pids = pids
-        self._first = {name: _cpu_s(pid) for name, pid in pids.items()}
+        self._all = {**pids, **{name: pid for name, pid in (beside or {}).items() if pid}}
+        if os.getpid() in pids.values():  # this process measures one after the other: each begins with what it holds now
+            with suppress(OSError):
+                Path("/proc/self/clear_refs").write_text("5")
+        self._first = {name: _cpu_s(pid) for name, pid in self._all.items()}
         self._last = dict(self._first)
+        self._idle_s = _idle_s()
+        self.profile: dict[str, float] = {}
         self._rss = dict.fromkeys(pids, 0.0)
         self._done = threading.Event()
         self._began = time.monotonic()
@@ -75,32 +85,47 @@ class Watch:
         self._done.set()
         self._thread.join()
         self._sample()
-        return seconds, sum(self._last[n] - self._first[n] for n in self._pids), self._rss
+        spent = {name: [b - a for a, b in zip(self._first[name], last, strict=True)] for name, last in self._last.items()}
+        percent = 100 / (seconds * (os.cpu_count() or 1))
+        for name, (user, system) in spent.items():
+            self.profile[f"{name}, user"] = round(user * percent, 1)
+            self.profile[f"{name}, system"] = round(system * percent, 1)
+        self.profile["idle"] = round((_idle_s() - self._idle_s) * percent, 1)
+        return seconds, sum(sum(spent[name]) for name in self._pids), self._rss
 
     def _look(self) -> None:
         while not self._done.wait(0.1):
             self._sample()
 
     def _sample(self) -> None:
-        for name, pid in self._pids.items():
+        for name, pid in self._all.items():
             self._last[name] = max(self._last[name], _cpu_s(pid))
+        for name, pid in self._pids.items():
             self._rss[name] = max(self._rss[name], _rss_mib(pid))
 
 
-def _cpu_s(pid: int) -> float:
+def _cpu_s(pid: int) -> tuple[float, float]:
+    """User and system."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+        return 0.0, 0.0
+    return int(fields[11]) / _TICKS_PER_S, int(fields[12]) / _TICKS_PER_S
+
+
+def _idle_s() -> float:
+    """Of all cores, waiting for the disk included."""
+    fields = Path("/proc/stat").read_text().split(maxsplit=6)
+    return (int(fields[4]) + int(fields[5])) / _TICKS_PER_S
 
 
 def _rss_mib(pid: int) -> float:
+    """The highest so far, as the kernel keeps it."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def position(server: DatabaseServer) -> str:

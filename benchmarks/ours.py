@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,9 @@ from dev.pair import Pair
 
 from .figures import Run, Watch, binlog_bytes, position, topic_bytes
 from .loads import LOADS, SCHEMA, Load
-from .servers import QUICK, Servers, execute, say
+from .servers import Servers, execute, say
 
-__all__ = ["Backlog", "Drain", "position_mark", "write_backlog"]
+__all__ = ["Backlog", "Drain", "mark_at", "position_mark", "write_backlog"]
 
 SOURCE_PAUSE = "source:read-not-sent"
 APPLIER_PAUSE = "applier:before-commit"  # the first: of the CREATE DATABASE in front of the load
@@ -39,18 +39,20 @@ class Backlog:
     load: Load
     start: str
     binlog: int
+    head: tuple[int, str]
+    """What ``position_mark`` wrote behind the load."""
 
 
 def write_backlog(servers: Servers, name: str, scale: float) -> Backlog:
     """A fresh origin with one of the loads, and the row that marks its end."""
-    origin = servers.fresh(**QUICK)
+    origin = servers.origin()
     prepare_server(origin, [], [SCHEMA])
     start, before = position(origin), binlog_bytes(origin)
     execute(origin, f"CREATE DATABASE {SCHEMA}")
     say(f"{servers.flavor}: {name} is being written at the origin")
     load = LOADS[name](origin, scale)
-    position_mark(origin)
-    return Backlog(origin, load, start, binlog_bytes(origin) - before)
+    head = position_mark(origin)
+    return Backlog(origin, load, start, binlog_bytes(origin) - before, head)
 
 
 class Drain:
@@ -84,14 +86,14 @@ class Drain:
             site_options=site_options,
             create=False,
         )
-        self._head = position_mark(backlog.origin)
+        self._head = backlog.head
 
-    def whole(self, system: str = "replicator, whole") -> Run:
-        """Both sites at once, from the first transaction read to the last visible at the target."""
+    def whole(self, system: str = "replicator, whole", until: Callable[[], bool] | None = None) -> Run:
+        """Both sites at once, from the first transaction read to the last visible at the target, or to ``until``."""
         with self._stopped_at("source", "east", SOURCE_PAUSE, other="west") as go:
             watch = self._watch("east", "west")
             go()
-            self._await_target()
+            self._await_target(until)
             return self._run(system, watch)
 
     def source(self) -> Run:
@@ -143,11 +145,12 @@ class Drain:
         for site in sites:
             for i, pid in enumerate(self.pair.processes(site)):
                 pids[f"{site} {'supervisor' if i == 0 else _role(pid)}"] = pid
-        return Watch(pids)
+        return Watch(pids, {"target": self.pair.target.pid, "origin": self.pair.origin.pid, "broker": self._kafka.pid})
 
-    def _await_target(self) -> None:
+    def _await_target(self, until: Callable[[], bool] | None = None) -> None:
         """The origin's last transaction of the load is a row of its own table, so seeing it is enough."""
-        self.pair.until(lambda: _sees(self.pair.target, self._head), _TIMEOUT_S, "the target to have the whole load")
+        seen = until or (lambda: mark_at(self.pair.target) == self._head[0])
+        self.pair.until(seen, _TIMEOUT_S, "the target to have the whole load")
 
     def _await_source(self) -> None:
         # Kafka has everything when the topic no longer grows and the source says that it has sent what it read.
@@ -175,6 +178,7 @@ class Drain:
             seconds=round(seconds, 3),
             cpu_s=round(cpu_s, 2),
             rss_mib={name: round(value, 1) for name, value in rss.items()},
+            profile=watch.profile,
             kafka_bytes=topic_bytes(self._kafka, self.pair.topic),
             binlog_bytes=self._backlog.binlog,
         )
@@ -195,16 +199,17 @@ def position_mark(origin: DatabaseServer) -> tuple[int, str]:
     return int(row[0]), last.rpartition("-")[2] if origin.flavor == "mysql" else last
 
 
-def _sees(target: DatabaseServer, head: tuple[int, str]) -> bool:
+def mark_at(target: DatabaseServer) -> int:
+    """The mark that the target shows; 0 while there is none."""
     with target.connect() as connection, connection.cursor() as cursor:
         tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = 'the_end'"
         cursor.execute(tables, SCHEMA)
         there: Any = cursor.fetchone()
         if not there[0]:
-            return False
+            return 0
         cursor.execute(f"SELECT MAX(n) FROM {SCHEMA}.the_end")
         row: Any = cursor.fetchone()
-        return bool(row[0] == head[0])
+        return int(row[0] or 0)
 
 
 def _state(pid: int) -> str:

@@ -28,6 +28,12 @@ class Servers:
         self._stack = stack
         self._count = 0
 
+    def origin(self, **options: str) -> DatabaseServer:
+        """One whose writing is not measured; MySQL 8.0 notes dependencies as replicas' workers like them best (9.x always)."""
+        if self.flavor == "mysql":
+            options = {"binlog_transaction_dependency_tracking": "WRITESET", **options}
+        return self.fresh(**{**QUICK, **options})
+
     def fresh(self, **options: str) -> DatabaseServer:
         """One more, with the durable settings of ``dev`` unless ``options`` say otherwise."""
         self._count += 1
