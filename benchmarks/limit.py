@@ -1,8 +1,9 @@
 """``make bench-limit``: how near the applier comes to its limit, the target database itself.
 
-The statements that the applier sent while it drained W1 are recorded by a proxy between it and the target, and then replayed
-from memory by a trivial client, into a fresh target, over as many connections and in the same order of commits. What the
-trivial client needs is the limit: nobody who sends these statements can be faster. Printed is limit / ours.
+The statements that the applier sends while it applies W1 from Kafka are recorded by a proxy between it and the target, and then
+replayed from memory by a trivial client, into a fresh target, over as many connections and in the same order of commits. What
+the trivial client needs is the limit: nobody who sends these statements can be faster. Replay and applier run in turns, twice
+each; printed is the median of the limit in that of ours, and who had the processors meanwhile. Every target is compared by SQL.
 
 ``python -m benchmarks.limit [--flavor mysql] [--scale 1]``.
 """
@@ -10,11 +11,13 @@ trivial client needs is the limit: nobody who sends these statements can be fast
 from __future__ import annotations
 
 import argparse
+import os
 import socket
+import statistics
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,7 @@ from dev import DatabaseServer, DevError, free_port, start_kafka
 from dev.accounts import PASSWORD, USER, prepare_server
 from dev.judge import compare
 
-from .figures import print_table, save
+from .figures import Run, Watch, print_table, save
 from .loads import SCHEMA
 from .ours import Drain, write_backlog
 from .servers import Servers, say, workspace
@@ -72,7 +75,7 @@ class Recorder:
 
     def _up(self, number: int, near: socket.socket, far: socket.socket) -> None:
         buffer, sql = bytearray(), bytearray()
-        while data := near.recv(1 << 20):
+        while data := _received(near):
             buffer += data
             while len(buffer) >= 4 and len(buffer) >= 4 + int.from_bytes(buffer[:3], "little"):
                 length = int.from_bytes(buffer[:3], "little")
@@ -82,7 +85,8 @@ class Recorder:
                         self._keep(number, bytes(sql[1:]))
                         sql.clear()
                 del buffer[: 4 + length]
-            far.sendall(data)
+            with suppress(OSError):  # the server hung up first
+                far.sendall(data)
         far.close()
 
     def _keep(self, number: int, sql: bytes) -> None:
@@ -92,16 +96,22 @@ class Recorder:
                 self._awaiting.add(number)
 
     def _down(self, number: int, far: socket.socket, near: socket.socket) -> None:
-        try:
-            while data := far.recv(1 << 20):
-                if number in self._awaiting:
-                    with self._lock:
-                        self._awaiting.discard(number)
-                        self._commits += 1
+        while data := _received(far):
+            if number in self._awaiting:
+                with self._lock:
+                    self._awaiting.discard(number)
+                    self._commits += 1
+            with suppress(OSError):  # the applier hung up first
                 near.sendall(data)
-        except OSError:
-            pass  # the applier hung up first
         near.close()
+
+
+def _received(end: socket.socket) -> bytes:
+    """What there is; nothing where the connection ended, from either side."""
+    try:
+        return end.recv(1 << 20)
+    except OSError:
+        return b""
 
 
 class Replay:
@@ -169,37 +179,55 @@ def _merely_asks(sql: bytes) -> bool:
     return sql.startswith(b"SELECT") and (b"information_schema" in sql.lower() or b"`control`" in sql)
 
 
-def measure(flavor: str, scale: float, folder: Path, stack: ExitStack) -> tuple[float, float, int]:
-    """Seconds of the applier, seconds of the trivial client, row changes."""
+def measure(flavor: str, scale: float, folder: Path, stack: ExitStack) -> list[Run]:
+    """All runs of the trivial client and of the applier; raises DevError where a target differs."""
     kafka = start_kafka(folder / "kafka", die_with_parent=True)
     stack.callback(kafka.destroy)
     servers = Servers(flavor, folder, stack)
     backlog = write_backlog(servers, "W1", scale)
-    recorded, plain, fresh = servers.fresh(), servers.fresh(), servers.fresh()
-    for target in (recorded, plain, fresh):
-        prepare_server(target, [], [SCHEMA])
-    applied = Drain(folder, backlog, plain, kafka, name="plain")
-    try:
-        applied.source()
-        run = applied.apply()
-        say(f"applier: {run.seconds:.1f} s")
-    finally:
-        applied.close()
+    load = backlog.load
+
+    def target() -> DatabaseServer:
+        made = servers.fresh()
+        prepare_server(made, [], [SCHEMA])
+        return made
+
+    def done(run: Run, at: DatabaseServer) -> Run:
+        differences = compare(backlog.origin, at, [f"{SCHEMA}.*"])
+        if differences:
+            raise DevError(f"{run.system}: its target differs:\n" + "\n".join(differences))
+        say(f"{run.system}: {run.seconds:.1f} s, {run.rows_per_s:,.0f} rows/s")
+        at.destroy()
+        return run
+
+    def apply(name: str, at: DatabaseServer, recorder: Recorder | None = None) -> Run:
+        through = {"host": "127.0.0.1", "port": recorder.port, "user": USER, "password_file": "west.secret"} if recorder else None
+        options = {"west": {"database": through}} if through else None
+        drain = Drain(folder, backlog, at, kafka, name=name, site_options=options)
+        try:
+            drain.source()
+            return drain.apply()
+        finally:
+            drain.close()
+
+    def replay(at: DatabaseServer) -> Run:
+        client = Replay(at, recorder.commands)
+        watch = Watch({"client": os.getpid()}, {"target": at.pid, "origin": backlog.origin.pid, "broker": kafka.pid})
+        seconds = client.run()
+        _, cpu_s, rss = watch.end()
+        counts = (load.row_changes, load.transactions, round(seconds, 3), round(cpu_s, 2))
+        return Run("trivial client", flavor, load.name, *counts, rss, watch.profile)
+
+    recorded = target()
     recorder = Recorder(recorded)
     recorder.start()
-    settings = {"west": {"database": {"host": "127.0.0.1", "port": recorder.port, "user": USER, "password_file": "west.secret"}}}
-    watched = Drain(folder, backlog, recorded, kafka, name="watched", site_options=settings)
-    try:
-        watched.whole()
-    finally:
-        watched.close()
+    done(apply("recorded", recorded, recorder), recorded)
     say(f"{len(recorder.commands):,} statements recorded")
-    seconds = Replay(fresh, recorder.commands).run()
-    for target in (plain, recorded, fresh):
-        differences = compare(backlog.origin, target, [f"{SCHEMA}.sbtest*"])
-        if differences:
-            raise DevError("a target differs:\n" + "\n".join(differences))
-    return run.seconds, seconds, backlog.load.row_changes
+    runs = []
+    for number, trivial in enumerate((True, False, False, True)):
+        fresh = target()
+        runs.append(done(replay(fresh) if trivial else apply(f"plain{number}", fresh), fresh))
+    return runs
 
 
 def main() -> int:
@@ -210,17 +238,26 @@ def main() -> int:
     chosen = options.parse_args()
     try:
         with workspace("limit") as (folder, stack):
-            ours, limit, rows = measure(chosen.flavor, chosen.scale, folder, stack)
+            runs = measure(chosen.flavor, chosen.scale, folder, stack)
     except DevError as error:
         print(error, file=sys.stderr)
         return 1
-    ratio = limit / ours
-    lines = [
-        ("trivial client", f"{limit:.2f}", f"{rows / limit:,.0f}", "1"),
-        ("applier", f"{ours:.2f}", f"{rows / ours:,.0f}", f"{ratio:.2f}"),
-    ]
+    by_system = {system: [run for run in runs if run.system == system] for system in dict.fromkeys(run.system for run in runs)}
+    medians = {system: statistics.median([run.seconds for run in same]) for system, same in by_system.items()}
+    ratio = medians["trivial client"] / medians["replicator, apply"]
+    lines = []
+    for system, same in by_system.items():
+        each = ", ".join([f"{run.seconds:.2f}" for run in same])
+        of_limit = f"{medians['trivial client'] / medians[system]:.2f}"
+        lines.append((system, each, f"{same[0].row_changes / medians[system]:,.0f}", of_limit))
     print_table(("system", "s", "rows/s", "of the limit"), lines)
-    save("limit", {"flavor": chosen.flavor, "scale": chosen.scale, "applier_s": ours, "limit_s": limit, "ratio": round(ratio, 3)})
+    for system, same in by_system.items():
+        shares = sorted(same[-1].profile.items(), key=lambda share: -share[1])
+        print(f"{system}, processors: " + "; ".join([f"{name} {share:.0f} %" for name, share in shares if share >= 1]))
+    save(
+        "limit",
+        {"flavor": chosen.flavor, "scale": chosen.scale, "ratio": round(ratio, 3), "runs": [run.document() for run in runs]},
+    )
     if chosen.scale == 1.0 and ratio < RATIO_MIN:
         print(f"below its bound: {ratio:.2f}, wanted {RATIO_MIN}", file=sys.stderr)
         return 1
