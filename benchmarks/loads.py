@@ -2,7 +2,8 @@
 
 W1 is sysbench: four tables of 100,000 rows filled by ``prepare``, then 50,000 transactions of ``oltp_write_only``. The others
 are stored procedures, so that the client is not what is measured: W2 one hot row, W3 bulk inserts of 1,000 rows, W4 wide rows
-with 30 mixed columns, W5 500 small tables with random access. ``scale`` shrinks a load for a smoke test.
+with 30 mixed columns, W5 500 small tables with random access. ``hour`` is what W1's transactions come to in an hour at 500 a
+second, for ``backlog``. ``scale`` shrinks a load for a smoke test.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from dev import DatabaseServer, DevError
 from dev.apt import library_path
 from dev.fetch import fetch_sysbench
 
-__all__ = ["LOADS", "SCHEMA", "Load", "sysbench"]
+__all__ = ["HOUR_RATE", "LOADS", "SCHEMA", "Load", "sysbench"]
 
 SCHEMA = "bench"
+HOUR_RATE = 500
+"""Transactions a second of ``hour``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,14 @@ def w1(server: DatabaseServer, scale: float) -> Load:
     sysbench(server, "run", rows=rows, events=events)
     # A statement that finds its row gone or its value unchanged changes nothing: about 1 in 10^4.
     return Load("W1", "sysbench prepare + oltp_write_only", 4 * rows + 4 * events, events)
+
+
+def hour(server: DatabaseServer, scale: float) -> Load:
+    """1.8 million transactions of ``oltp_write_only``."""
+    rows, events = int(100_000 * min(1, 10 * scale)), int(3600 * HOUR_RATE * scale)
+    sysbench(server, "prepare", rows=rows)
+    sysbench(server, "run", rows=rows, events=events)
+    return Load("hour", f"{events:,} transactions of oltp_write_only", 4 * rows + 4 * events, events)
 
 
 def w2(server: DatabaseServer, scale: float) -> Load:
@@ -123,7 +134,7 @@ def w5(server: DatabaseServer, scale: float) -> Load:
     return Load("W5", f"{tables} small tables, random access", 3 * tables + 2 * count, count)
 
 
-LOADS: dict[str, Callable[[DatabaseServer, float], Load]] = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5}
+LOADS: dict[str, Callable[[DatabaseServer, float], Load]] = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5, "hour": hour}
 
 
 def sysbench(server: DatabaseServer, command: str, *, rows: int, events: int = 0, rate: int = 0, seconds: int = 0) -> str:

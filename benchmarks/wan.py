@@ -77,7 +77,7 @@ def main() -> int:
         lines.append((f"{chosen.rtt_ms:g} ms" if far else "none", ", ".join(seconds), "; ".join(rates), f"{relative:.2f}"))
     print_table(("link", "s", "rows/s", "ratio"), lines)
     documents = [run.document() for both in runs.values() for run in both]
-    save("wan", {"rtt_ms": chosen.rtt_ms, "ratio": round(ratio, 3), "runs": documents})
+    save("wan", {"scale": chosen.scale, "rtt_ms": chosen.rtt_ms, "ratio": round(ratio, 3), "runs": documents})
     if chosen.scale == 1.0 and ratio < RATIO_MIN:
         print(f"below its bound: {ratio:.2f}, wanted {RATIO_MIN}", file=sys.stderr)
         return 1
