@@ -2,17 +2,20 @@
 #   make demo          two sites on real servers, a workload, lag, proof of equality (FLAVOR=mariadb for MariaDB)
 #   make test          all tests · make quick: those without servers, under two minutes
 #   make check         lint, types, import rules, package build
-#   make bench         W1 from origin to target against native replication; bench-* the other measurements
+#   make bench         all measurements, and a table of what was wanted and what we got (SCALE=0.02 for a smoke test,
+#                      ONLY="source limit" for some) · bench-whole · bench-source · … one of them
 #   make fuzz · soak   random schemas and transactions, and random kills, for MINUTES each
 #   make simulate      100,000 schedules of sites that all write, applied by the real planner and conflict code
 PY := .venv/bin/python
 FLAVOR ?= mysql
 MINUTES ?= 20
+SCALE ?= 1
+ONLY ?=
 # Two processes, file by file in their order (the long ones first); each starts servers of its own.
 TWICE := -n 2 --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of processes, which start in two thirds of the time from compiled modules.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: venv demo test quick check lock bench bench-source bench-latency bench-wan bench-peers bench-limit bench-detect bench-flat bench-decode bench-forms chart fuzz soak
+.PHONY: venv demo test quick check lock bench bench-whole bench-source bench-latency bench-wan bench-peers bench-limit bench-detect bench-backlog bench-flat bench-decode bench-forms chart fuzz soak
 
 venv: .venv/.ready
 .venv/.ready: pyproject.toml requirements.lock
@@ -48,6 +51,9 @@ check: venv $(IMPORTS)/.ready
 	$(PY) -m build -w -o .cache/dist . >/dev/null
 
 bench: venv
+	$(PY) -W ignore -m benchmarks --scale $(SCALE) $(if $(ONLY),--only $(ONLY))
+
+bench-whole: venv
 	$(PY) -W ignore -m benchmarks.whole
 
 bench-source: venv
@@ -64,6 +70,9 @@ bench-peers: venv
 
 bench-limit: venv
 	$(PY) -W ignore -m benchmarks.limit
+
+bench-backlog: venv
+	$(PY) -W ignore -m benchmarks.backlog
 
 bench-flat: venv
 	$(PY) -W ignore -m benchmarks.flat

@@ -21,7 +21,7 @@ from .ours import Drain, write_backlog
 from .servers import Servers, say, workspace
 
 RATIO_MIN = 0.6
-_MODES = ("key", "full")
+MODES = ("key", "full")
 
 
 def measure(flavor: str, name: str, scale: float, rounds: int, folder: Path, kafka: KafkaServer, stack: ExitStack) -> list[Run]:
@@ -30,7 +30,7 @@ def measure(flavor: str, name: str, scale: float, rounds: int, folder: Path, kaf
     backlog = write_backlog(servers, name, scale)
     runs = []
     for number in range(rounds):
-        for mode in _MODES if number % 2 == 0 else reversed(_MODES):
+        for mode in MODES if number % 2 == 0 else reversed(MODES):
             target = servers.fresh()
             prepare_server(target, [], [SCHEMA])
             drain = Drain(folder / flavor, backlog, target, kafka, name=f"{mode}-{flavor}-{number}", options={"detect": mode})
