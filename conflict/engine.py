@@ -24,6 +24,9 @@ from .values import holds, order_key, same_row, same_value
 __all__ = ["decide", "decide_structural"]
 
 
+_UNEXPLAINED = (ConflictType.INSERT_EXISTS, ConflictType.UPDATE_DIFFERING, ConflictType.DELETE_DIFFERING)
+
+
 @dataclass(frozen=True, slots=True)
 class _Situation:
     """One change with everything that its decision may depend on; the arguments of ``decide``."""
@@ -83,6 +86,9 @@ def decide(
         return Decision(Action.SKIP if local.row is None else Action.KEEP, provenance=None if newer else origin)
     if found.conflict is None:
         return _write(change, origin)
+    if found.conflict in _UNEXPLAINED and local.unseen is False and local.provenance is None:
+        # The origin knew all that was written here, and yet the row is not as it found it: it became so past all streams.
+        situation = replace(situation, local=replace(local, unseen=None))
     policy = policies.policy_for(found.conflict, table.name)
     trouble = ""
     if policy.by_commit_time:

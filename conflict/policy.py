@@ -109,11 +109,14 @@ class Policies:
     def needs_full(self, table: TableName) -> bool:
         """Whether whole before images have to be compared: some configured policy depends on what they find.
 
-        Without a configured policy for differing rows, and with ``apply_origin`` for both, it makes no difference.
+        Without a configured policy for differing rows, and with a ``default`` of ``apply_origin``, it makes no difference to
+        the rows. A dry run is to show all that there is, and what is written for the type itself is to be recorded.
         """
+        if self.observe:
+            return True
         differing = (ConflictType.UPDATE_DIFFERING, ConflictType.DELETE_DIFFERING)
-        policies = [self.policy_for(c, table) for c in differing]
-        return any(p.path and p.name is not PolicyName.APPLY_ORIGIN for p in policies)
+        policies = [(c, self.policy_for(c, table)) for c in differing]
+        return any(p.path and (p.name is not PolicyName.APPLY_ORIGIN or str(c) in p.path) for c, p in policies)
 
     def detect(self, table: TableName) -> str | None:
         """What the table's entries say of comparing whole rows: ``full``, ``key``, or None."""

@@ -130,5 +130,21 @@ class ConflictHalt(ApplyError):
         super().__init__(what, where=where, remedy=remedy)
 
 
+class BinlogLostError(SourceError):
+    """The server no longer has, or never had, the binlog from which to go on."""
+
+
+class StructureHalt(ApplyError):
+    """The target lacks a table or a column, and no policy leaves it out. ``entry`` is the SQL that records it, once known."""
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "", column: str = "") -> None:
+        self.column = column
+        """What lacks, of a table that is there."""
+        self.table_map = b""
+        """The origin's, of the change that has no place."""
+        self.entry = b""
+        super().__init__(what, where=where, remedy=remedy)
+
+
 class DdlError(ApplyError):
     """A DDL statement that cannot or may not be applied."""

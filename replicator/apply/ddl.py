@@ -163,7 +163,7 @@ class DdlApplier:
         accept: frozenset[int] = frozenset()
         if doubt is None:
             self._keep_held(session, here, where)
-            self._intend(session, txn, index, query, here)
+            before: str | None = self._intend(session, txn, index, query, here)
         else:
             state, before = doubt
             if state == "done":
@@ -178,7 +178,11 @@ class DdlApplier:
         self._worker.log.info("statement applied", gtid=txn.gtid, kind=here.kind)
         self._worker.reporter.count("statements_applied")
         self._worker.pauses.hit("applier:ddl-done")
-        return self._done(txn, index)
+        done = self._done(txn, index)
+        if before is None or rerun.decide(here, before, before).verdict is rerun.Verdict.UNCLEAR:
+            session.ask(done.decode(), ())  # at once: nothing but this will tell that it ran
+            return b""
+        return done
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""
@@ -281,7 +285,8 @@ class DdlApplier:
         )
         return (rows[0][0], rows[0][1]) if rows else None
 
-    def _intend(self, session: DdlSession, txn: Txn, index: int, query: Query, here: Statement) -> None:
+    def _intend(self, session: DdlSession, txn: Txn, index: int, query: Query, here: Statement) -> str:
+        """Say what is going to run; returns the fingerprint of what it touches."""
         fingerprint = self._fingerprint(session, here)
         now = now_us()
         if now - self._cleaned_us > _CLEAN_INTENTS_US:
@@ -304,6 +309,7 @@ class DdlApplier:
                 now,
             ),
         )
+        return fingerprint
 
     def _renew(self, session: DdlSession, txn: Txn, index: int, query: Query) -> None:
         """The statement runs again, on another connection: its own site's source must know that one."""

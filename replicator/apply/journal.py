@@ -59,11 +59,18 @@ class Journal:
         """The statement that records a decision; a repeated halt of the same change is recorded once."""
         assert decision.record is not None
         before, after = shape.values(change.before_texts), shape.values(change.after_texts)
+        if decision.record.decision is Action.HALT and not decision.record.observed:
+            return self.once(txn, change.kind, before, after, shape, current, decision)
         values = self._values(txn, change.kind, before, after, shape, current, decision)
+        return f"{_INSERT} VALUES ({','.join([sql_text(v) for v in values.values()])})".encode()
+
+    def once(
+        self, txn: Txn, kind: int, before: Row | None, after: Row | None, shape: Named, current: Row | None, decision: Decision
+    ) -> bytes:
+        """The statement that records a halt, which is met again at every try until somebody mends it. Few rows are of one table
+        and key, so looking for it is cheap."""
+        values = self._values(txn, kind, before, after, shape, current, decision)
         literals = ",".join([sql_text(v) for v in values.values()])
-        if decision.record.decision is not Action.HALT or decision.record.observed:
-            return f"{_INSERT} VALUES ({literals})".encode()
-        # A halt is met again at every try until somebody mends it. Few rows are of one table and key, so looking is cheap.
         names = ("table_name", "row_key", "flow", "stream", "sequence", "decision")
         same = " AND ".join([f"{name}={sql_text(values[name])}" for name in names])
         once = f"NOT EXISTS (SELECT 1 FROM {meta.CONFLICT_LOG} WHERE {same})"

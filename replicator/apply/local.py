@@ -14,6 +14,7 @@ Whether the memory is complete is known exactly: it must cover what the target's
 from __future__ import annotations
 
 import re
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,7 @@ from conflict.stamps import Register, registers
 from conflict.types import Change as RowChange
 from conflict.types import Decision, LocalRow, Provenance, Row
 
+from ..context import now_us
 from ..errors import ApplyError, DatabaseError, ReplicatorError
 from ..gtid import Position, parse_position
 from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
@@ -46,6 +48,7 @@ __all__ = ["LocalChanges", "LocalLog", "OpenMemory", "ReadLog", "local_changes"]
 _POLL_MS = 50
 _FORGET_FROM = 100_000
 _WAIT_S = 30.0
+_READ_AHEAD_S = 2.0
 _OWNER = re.compile(r"#\d+")
 
 
@@ -121,7 +124,7 @@ def local_changes(
 
 class LocalChanges:
     """Follows ``log``, which is the stream ``back``, or what would be in it; makes ``written_by`` forget where a local statement
-    ran. ``seen``: what the origin has seen of it. ``by_time``: it never sees any of it, and commit times alone decide.
+    ran. ``seen``: what the origin has seen of it. ``by_time``: it never sees any of it, and commit times decide.
     """
 
     by_time = False
@@ -134,7 +137,7 @@ class LocalChanges:
         self._targets = Targets(stream.target.database.connect_args(), stream.target.name)
         self._plans = Plans(stream, self._targets)
         self._written_by = written_by
-        self._seen = seen
+        self._seen = 0 if by_time else seen
         self._passed_us = 0
         """The origin's changes that are still to come were committed at that time or later."""
         self.by_time = by_time
@@ -151,6 +154,7 @@ class LocalChanges:
         self._error: BaseException | None = None
         self._closed = False
         self._large: LargeBegin | None = None
+        self._taken = 0
         self._forget_from = _FORGET_FROM
         self._thread = threading.Thread(target=self._run, name="local-changes", daemon=True)
         self._thread.start()
@@ -165,7 +169,6 @@ class LocalChanges:
         self._thread.join(timeout=5)
         self._log.close()
         self._targets.close()
-        self._entries.close()
 
     @property
     def position(self) -> Position | None:
@@ -177,11 +180,12 @@ class LocalChanges:
         name = (plan.map.schema, plan.map.table)
         known = self._concerned.get(name)
         if known is None:
-            known = self._concerned[name] = self._stream.policies.needs_provenance(name)
+            policies = self._stream.policies
+            known = self._concerned[name] = policies.by_commit_time(name) if self.by_time else policies.needs_provenance(name)
         return known
 
     def cover(self, session: Session) -> None:
-        """Return once everything that the target has committed by now is remembered.
+        """Return once everything that the target has committed by now is remembered; waits as long as there is something to read.
 
         Rows that the session's open transaction has locked, or written, are then known for certain. Raises DatabaseError
         where the source of this site does not come so far in time; trying again may help. Raises ApplyError where the origin has
@@ -191,13 +195,8 @@ class LocalChanges:
         flavor = FLAVOR_MARIADB if session.mariadb else FLAVOR_MYSQL
         target = _committed(session)
 
-        def covered() -> bool:
-            if self._error is not None or self._closed:
-                return True
-            return self._position is not None and self._position.covers(target)
-
         with self._lock:
-            done = self._lock.wait_for(covered, _WAIT_S)
+            done = self._await(target, _WAIT_S)
             if self._error is not None:
                 raise self._error
         if self._closed:
@@ -217,6 +216,27 @@ class LocalChanges:
                 where=f"stream {self._back.id}",
                 remedy="start both flows of the pair anew, together (docs/WHAT-IF.md)",
             )
+
+    def _await(self, target: str, patience_s: float, keep_on: Callable[[], bool] = lambda: True) -> bool:
+        """Wait until the log was read up to there; False where nothing was read for so long. To be called with the lock."""
+
+        def covered() -> bool:
+            if self._error is not None or self._closed:
+                return True
+            return self._position is not None and self._position.covers(target)
+
+        taken = -1
+        while taken != self._taken and keep_on():
+            taken = self._taken
+            if self._lock.wait_for(covered, patience_s):
+                return True
+        return False
+
+    def read_ahead(self, session: Session, keep_on: Callable[[], bool]) -> None:
+        """Read what there is before the first batch, which would hold its locks for as long; not longer than something comes."""
+        target = _committed(session)
+        with self._lock:
+            self._await(target, _READ_AHEAD_S, keep_on)
 
     def reaches(self, seen: int) -> None:
         """Raise ApplyError where local changes that the origin had not seen then are not known any more."""
@@ -244,15 +264,20 @@ class LocalChanges:
                         return True
         return False
 
-    def forget(self, seen: int, applied_us: int) -> None:
-        """Everything up to a change committed at ``applied_us`` is applied, and its origin had seen everything up to ``seen``:
-        only what is later still matters."""
-        if self.by_time:
-            self._passed_us = max(self._passed_us, applied_us)
-        elif seen > self._seen:
+    def forget(self, seen: int) -> None:
+        """The origin has seen everything up to ``seen``: only what is later still matters."""
+        if seen > self._seen and not self.by_time:
             self._seen = seen
-        else:
-            return
+            self._tidy()
+
+    def passed(self, time_us: int) -> None:
+        """A heartbeat of the origin came by: whatever it commits later has a later time. What a clock says that is ahead of ours
+        is believed up to now: of a transaction's time even that may be wrong, so only heartbeats count."""
+        if self.by_time:
+            self._passed_us = max(self._passed_us, min(time_us, now_us()))
+            self._tidy()
+
+    def _tidy(self) -> None:
         if len(self._entries) > self._forget_from:
             self._prune()
             self._forget_from = 2 * len(self._entries) + _FORGET_FROM
@@ -267,9 +292,11 @@ class LocalChanges:
     def find(self, key: Key, seen: int) -> Entry | None:
         """The last local change at a key, if a change whose origin had seen so much may be older."""
         entry = self._entries.get(key)
-        if entry is None or entry.provenance.sequence <= seen or entry.provenance.commit_time_us < self._passed_us:
+        if entry is None:
             return None
-        return entry
+        made = entry.provenance
+        matters = made.commit_time_us >= self._passed_us if self.by_time else made.sequence > seen
+        return entry if matters else None
 
     def drop(self, superseded: dict[Key, Entry]) -> None:
         """Forget entries that a replicated change superseded, unless a later local change stands there by now."""
@@ -289,6 +316,7 @@ class LocalChanges:
                 self._lock.notify_all()
 
     def _take(self, item: object, flavor: str) -> None:
+        self._taken += 1
         if isinstance(item, Txn):
             self._remember(item)
         elif isinstance(item, LargeBegin):
@@ -323,7 +351,14 @@ class LocalChanges:
                         for register, key in zip(found, keys, strict=True):
                             gone = change.before if change.before is not None and _holds(change.before, register) else None
                             fresh[key] = Entry(provenance, gone)
-        self._entries.update(fresh)
+        try:
+            self._entries.update(fresh)
+        except sqlite3.Error as error:
+            raise ApplyError(
+                f"local changes that {self._back.target.name} has not acknowledged cannot be kept in a temporary file: {error}",
+                where=f"stream {self._back.id}",
+                remedy="make room in the directory for temporary files (TMPDIR), then `replicator resume`",
+            ) from error
 
     def _plan(self, table_map: bytes) -> TablePlan | None:
         try:

@@ -82,6 +82,13 @@ class Missing:
         images = self._values(before), self._values(after)
         return decision.record, self._journal.row(txn, kind_of(before, after), *images, self._shape, None, decision)
 
+    def halt(self, txn: Txn, kind: int, payload: bytes) -> bytes:
+        """The SQL that records the first change of a rows event, before which the flow stops."""
+        before, after = self._decode(kind, payload)[0]
+        decision = self.decision(Provenance(txn.site or self._stream.origin.name, txn.commit_time_us, txn.gtid, txn.sequence))
+        images = self._values(before), self._values(after)
+        return self._journal.once(txn, kind_of(before, after), *images, self._shape, None, decision)
+
     def _values(self, texts: Image | None) -> Row | None:
         if texts is None:
             return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from ..errors import ApplyError
+from ..errors import StructureHalt
 from ..model import FLAVOR_MARIADB, quote_name
 from ..row.convert import key_literal, needs_lenient
 from ..row.decode import Mode, decoder
@@ -200,11 +200,12 @@ def make_plan(body: bytes, flavor: str, target: TargetTable, *, full: bool, skip
             lacking.append(column.name)
             continue
         if at_target is None:
-            raise ApplyError(
+            raise StructureHalt(
                 f"target_column_missing: the target's table has no column {column.name}",
                 where=f"table {target.schema}.{target.name}",
                 remedy=f"add the column at the target, drop it from the flow (mapping.tables: drop_columns: [{column.name}]), or "
                 "set the policy skip_if_missing; then `replicator resume`",
+                column=column.name,
             )
         ordinals[column.name.lower()] = i
         if not at_target.generated:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from conflict.rules import PolicyName
 from conflict.types import ConflictType, Record
 
-from ..errors import ApplyError, ConfigError
+from ..errors import ApplyError, ConfigError, StructureHalt
 from ..model import qualified
 from ..row.tablemap import parse_table_map
 from ..row.types import TableMap
@@ -73,7 +73,11 @@ class Plans:
                 except (ApplyError, ConfigError):
                     self.targets.forget()  # a statement may have run there since
                     self._renew()
-                    self._plans[body] = self._make(body)
+                    try:
+                        self._plans[body] = self._make(body)
+                    except StructureHalt as halt:
+                        halt.table_map = body
+                        raise
             return self._plans[body]
 
     def _renew(self) -> None:
@@ -106,7 +110,7 @@ class Plans:
         if target is None:
             if self._leaves_out(ConflictType.TARGET_TABLE_MISSING, table_map):
                 return None, Missing(self._stream, body, self.flavor, schema, name, ())
-            raise ApplyError(
+            raise StructureHalt(
                 f"target_table_missing: the target has no table {qualified(schema, name)}",
                 where=f"site {self._stream.target.name}",
                 remedy="create the table at the target as it is at the origin (or exclude it from the pair, or set the policy "
@@ -125,6 +129,12 @@ class Plans:
             self._check(plan)
         missing = Missing(self._stream, body, self.flavor, schema, name, plan.lacking) if plan.lacking else None
         return plan, missing
+
+    def lacking(self, halt: StructureHalt) -> Missing:
+        """What the target has no place for."""
+        table_map = parse_table_map(halt.table_map, self.flavor)
+        names = self.target_name(table_map.schema, table_map.table)
+        return Missing(self._stream, halt.table_map, self.flavor, *names, (halt.column,) if halt.column else ())
 
     def _check(self, plan: TablePlan) -> None:
         """Raise ConfigError where policies do not fit the columns that are written; of others they may say what they like."""
@@ -176,10 +186,22 @@ class PlansByIndex(dict[int, "TablePlan | None"]):
         return plan
 
 
+    def record_of(self, halt: StructureHalt, txn: Txn) -> bytes:
+        """The SQL that records the first change of a transaction that has no place at the target."""
+        for event in read_events(txn.events):
+            if event.type in KINDS and self.table_maps[event.table] == halt.table_map:
+                return self._plans.lacking(halt).halt(txn, event.type, event.payload)
+        return b""
+
+
 def plan_transaction(planner: Planner, plans: PlansByIndex, txn: Txn) -> None:
     """Plan the changes of a transaction, and the record of what is left out of it."""
     planner.made_for(plans.version)
-    planner.add(plans, txn.events)
+    try:
+        planner.add(plans, txn.events)
+    except StructureHalt as halt:
+        halt.entry = plans.record_of(halt, txn)
+        raise
     if plans.missing:
         found = list(_left_out(plans, txn))
         planner.extra += [Statement(sql, ANYTHING) for sql in Journal.entries([entry for _, entry, _ in found], _PACKET_BYTES)]

@@ -79,14 +79,6 @@ class Remembered:
                 gone = self._file.execute("DELETE FROM entries WHERE sequence <= ? OR time_us < ?", (seen, before_us))
                 self._filed -= gone.rowcount
 
-    def close(self) -> None:
-        """The file is no longer needed; nor is anything in it looked for."""
-        with self._lock:
-            self._filed = 0
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-
     def _to_file(self) -> None:
         if self._file is None:
             self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)

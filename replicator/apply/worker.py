@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from conflict.types import Provenance
+
 from ..context import Waits, now_us
 from ..control import Control, Wish
-from ..errors import ReplicatorError, StreamError
+from ..errors import ReplicatorError, StreamError, StructureHalt
 from ..model import Role, State
 from ..stream.acks import Ack, AckPublisher
 from ..stream.consumer import RecordConsumer
@@ -95,6 +97,8 @@ class Applier:
         self._clocks = Clocks(stream, self._reporter)
         resources.callback(self._clocks.close)
         self._local = local_changes(stream, self._checkpoint.seen, self._plans, read_log)
+        if self._local is not None:
+            resources.callback(self._local.close)
         self._writers = []
         for slot in range(stream.apply.connections):
             session = Session(settings, site=site, lock_wait_s=_LOCK_WAIT_S)
@@ -102,6 +106,7 @@ class Applier:
             memory = OpenMemory(self._local) if self._local is not None else None
             resolver = Resolver(stream, self._plans, self._reporter, quarantine, memory, self._clocks)
             self._writers.append(Writer(session, slot, self._fence, self._plans, resolver, self._reporter))
+        self._resolver = resolver
         self._ddl = DdlApplier(stream, self._fence, self._plans, self._writers[0], worker)
         resources.callback(self._ddl.close)
         self._consumer = RecordConsumer(stream)
@@ -111,7 +116,7 @@ class Applier:
         self._pipeline = Pipeline(
             self._writers,
             committed=self._committed,
-            passed=self._applied,
+            passed=self._passed,
             before_commit=lambda batch: worker.pauses.hit("applier:before-commit"),
             retry_limit=stream.apply.retry_limit,
             retried=lambda: self._reporter.count("batch_retries"),
@@ -119,7 +124,7 @@ class Applier:
         )
         resources.callback(self._pipeline.close)
         if self._local is not None:
-            resources.callback(self._local.close)
+            resources.callback(self._local.close)  # before the pipeline, whose writers may wait for it
         self._batch = Batch()
         self._fetched: Txn | None = None
         """The last transaction that was taken, where that has not been told yet."""
@@ -132,7 +137,29 @@ class Applier:
         self._report_start()
 
     def run(self) -> None:
-        """The main loop."""
+        """The main loop; what it stops for is recorded."""
+        try:
+            self._loop()
+        except StructureHalt as halt:
+            self._record(halt)
+            raise
+
+    def _record(self, halt: StructureHalt) -> None:
+        """A conflict of structure is met while planning, where no transaction is open: it gets one of its own."""
+        if halt.entry:
+            missing = self._plans.lacking(halt)
+            record = missing.decision(Provenance(self._origin, 0)).record
+            assert record is not None
+            self._resolver.count(record, missing.name)
+            session = Session(self._stream.target.database.connect_args(), site=self._stream.target.name)
+            try:
+                session.run(halt.entry + b";COMMIT")
+            finally:
+                session.close()
+
+    def _loop(self) -> None:
+        if self._local is not None:
+            self._local.read_ahead(self._writers[0].session, self._goes_on)
         while not self._worker.stop.is_set():
             self._reporter.tick()
             self._pipeline.check()
@@ -160,6 +187,10 @@ class Applier:
                 self._flush()  # nothing more is there to share the batch: asking for it would only cost time
         self._settle()
         self._acks.flush()
+
+    def _goes_on(self) -> bool:
+        self._reporter.tick()
+        return not self._worker.stop.is_set()
 
     def _limit(self, kafka: int, database: int, dependency: int) -> str:
         """What limits the applier, by its shares of waiting."""
@@ -386,10 +417,16 @@ class Applier:
         self._batch_rows = min(max(wanted, _BATCH_ROWS_MIN), self._stream.apply.batch_rows)
         self._applied(batch.checkpoint, batch.origin_time_us)
 
+    def _passed(self, checkpoint: Checkpoint, origin_time_us: int) -> None:
+        """The position moved on without anything written; a time is that of a heartbeat."""
+        if self._local is not None and origin_time_us:
+            self._local.passed(origin_time_us)
+        self._applied(checkpoint, origin_time_us)
+
     def _applied(self, checkpoint: Checkpoint, origin_time_us: int) -> None:
         """Say to everyone how far the target has come."""
         if self._local is not None:
-            self._local.forget(checkpoint.seen, origin_time_us)
+            self._local.forget(checkpoint.seen)
         known = self._reporter.stages.get("applied")
         time_us = origin_time_us or (known.origin_time_us if known else 0)
         self._reporter.stage("applied", checkpoint.sequence, checkpoint.gtid, time_us)

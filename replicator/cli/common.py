@@ -24,9 +24,11 @@ __all__ = [
     "site_option",
     "stream_option",
     "table",
+    "the_only",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 config_option = click.option(
     "-c", "--config", "config_path", type=click.Path(path_type=Path), required=True, envvar="REPLICATOR_CONFIG",
@@ -77,6 +79,16 @@ def choose_streams(
         if not streams:
             raise UsageError(f"pair {pair} has no stream {stream!r}", remedy=f"use one of: {', '.join(names)}")
     return streams
+
+
+def the_only(found: Sequence[tuple[str, T]], what: str, number: int, group: str) -> T:
+    """What a number means, given by the stream; each target counts for itself, so two flows may both have one of it."""
+    if not found:
+        raise UsageError(f"no {what} has the number {number}", remedy=f"see `replicator {group} list`")
+    if len(found) > 1:
+        streams = ", ".join([stream for stream, _ in found])
+        raise UsageError(f"several flows have a {what} {number}: {streams}", remedy="say which by --flow ORIGIN-TARGET")
+    return found[0][1]
 
 
 def is_terminal() -> bool:

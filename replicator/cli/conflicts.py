@@ -13,9 +13,9 @@ from conflict.types import ConflictType
 
 from .. import meta
 from ..config import StreamConfig
-from ..errors import DatabaseError, UsageError
+from ..errors import DatabaseError
 from ..observe.lag import utc
-from .common import json_option, print_json, table
+from .common import json_option, print_json, table, the_only
 from .scope import scope_options, scoped
 
 __all__ = ["conflicts", "read_conflicts", "read_held"]
@@ -68,12 +68,11 @@ def list_conflicts(streams: list[StreamConfig], table_name: str | None, kind: st
 def show(streams: list[StreamConfig], number: int, as_json: bool) -> None:
     """Show one conflict with its row images. They may be confidential."""
     found = [row for stream in streams for row in read_conflicts(stream, " AND id=%s", [number], 1)]
-    if not found:
-        raise UsageError(f"no conflict has the number {number}", remedy="see `replicator conflicts list`")
+    chosen = the_only([(row["stream"], row) for row in found], "conflict", number, "conflicts")
     if as_json:
-        print_json(found[0])
+        print_json(chosen)
         return
-    for name, value in found[0].items():
+    for name, value in chosen.items():
         click.echo(f"{name:<14} {'-' if value is None else value}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..apply.release import Held, QuarantineDesk
 from ..config import StreamConfig
 from ..errors import UsageError
 from ..observe.lag import utc
-from .common import json_option, print_json, table
+from .common import json_option, print_json, table, the_only
 from .scope import scope_options, scoped
 
 __all__ = ["quarantine"]
@@ -73,7 +74,7 @@ def show(streams: list[StreamConfig], number: int, as_json: bool) -> None:
 @scoped
 def retry(streams: list[StreamConfig], number: int, as_json: bool) -> None:
     """Decide a change again, and those queued behind it for the same row."""
-    stream, _ = _find(streams, number)
+    stream, _ = _find(streams, number, waiting=True)
     count, again = _ask(stream, lambda desk: desk.retry(number, getpass.getuser()))
     if as_json:
         print_json({"decided_again": count, "held_again": again})
@@ -89,7 +90,7 @@ def retry(streams: list[StreamConfig], number: int, as_json: bool) -> None:
 @scoped
 def discard(streams: list[StreamConfig], number: int, yes: bool, as_json: bool) -> None:
     """Drop a change, and those queued behind it for the same row."""
-    stream, held = _find(streams, number)
+    stream, held = _find(streams, number, waiting=True)
     if not yes:
         click.confirm(f"Drop change {number} of {held.table} and all behind it", abort=True, err=True)
     count = _ask(stream, lambda desk: desk.discard(number, getpass.getuser()))
@@ -99,13 +100,15 @@ def discard(streams: list[StreamConfig], number: int, yes: bool, as_json: bool) 
         click.echo(f"dropped: {count}")
 
 
-def _find(streams: list[StreamConfig], number: int) -> tuple[StreamConfig, Held]:
+def _find(streams: list[StreamConfig], number: int, *, waiting: bool = False) -> tuple[StreamConfig, Held]:
+    """The change of that number: each target counts for itself, so two flows may have one of it. ``waiting``: one still held."""
+    found = []
     for stream in streams:
-        try:
-            return stream, _ask(stream, lambda desk: desk.show(number))
-        except UsageError:
-            continue
-    raise UsageError(f"no change has the number {number}", remedy="see `replicator quarantine list`")
+        with contextlib.suppress(UsageError):
+            found.append((stream, _ask(stream, lambda desk: desk.show(number))))
+    if waiting and any(held.state == "held" for _, held in found):
+        found = [(stream, held) for stream, held in found if held.state == "held"]
+    return the_only([(str(stream.id), (stream, held)) for stream, held in found], "change", number, "quarantine")
 
 
 def _ask(stream: StreamConfig, question: Callable[[QuarantineDesk], T]) -> T:

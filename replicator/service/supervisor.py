@@ -267,12 +267,13 @@ def _differs(a: StreamConfig, b: StreamConfig) -> bool:
     names = ("pair", "origin", "target", "kafka", "direct", "unheard", "site_priorities", "server_id", "start")
     if any(getattr(a, name) != getattr(b, name) for name in names):
         return True
-    # An applier of a both-way pair reads the stream back too. What else that has is of the same pair and sites.
+    # An applier reads the stream back too, or the target's binlog. What else these have is of the same pair and sites.
     return _way_back(a) != _way_back(b)
 
 
 def _way_back(stream: StreamConfig) -> object:
-    return None if stream.reverse is None else (stream.reverse.kafka, stream.reverse.direct)
+    back, log = stream.reverse, stream.target_log
+    return (None if back is None else (back.kafka, back.direct), None if log is None else log.server_id)
 
 
 def _wants_config(child: Child) -> bool:

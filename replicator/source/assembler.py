@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import Any, Final, NoReturn
 
-from ..errors import DatabaseError, DecodeError, SourceError
+from ..errors import BinlogLostError, DatabaseError, DecodeError, SourceError
 from ..stream.wire import EVENT, QUERY
 from .events import HEADER_BYTES, NO_DATA, ROWS
 from .transactions import FIRST_ODD, Rules, Transactions
@@ -197,8 +197,14 @@ class Assembler(Transactions):
         if payload[:1] == b"\xff" and len(payload) >= 3:
             errno = int.from_bytes(payload[1:3], "little")
             words = payload[9 if payload[3:4] == b"#" else 3 :].decode("utf-8", "replace")
+            if errno in _GAP_ERRNOS and "same server_" in words:  # as this one: it has connected, and this one is sent away
+                raise DatabaseError(
+                    f"the server ended the binlog: {words} (error {errno})",
+                    where=self._place,
+                    remedy="look for what else reads this binlog with our server_id; set another one in the configuration",
+                )
             if errno in _GAP_ERRNOS:
-                raise SourceError(
+                raise BinlogLostError(
                     f"the server cannot send the binlog from our position: {words} (error {errno})",
                     where=self._place,
                     remedy="the binlogs are purged or the server has another history: restore them; or load the target anew, "

@@ -218,7 +218,7 @@ class Origin:
                 raise _Missing("our tables are not there yet", where=self._where) from error
             self.close()
             raise DatabaseError(
-                f"the origin's database: {error.args[-1] if error.args else error}",
+                f"the database: {error.args[-1] if error.args else error}",
                 where=self._where,
                 remedy="check that it runs, and the user's grants (`replicator check`)",
             ) from error

@@ -23,10 +23,11 @@ from ..model import FLAVOR_MARIADB
 from ..sql.classify import Statement, StatementClass, classify_with
 from ..stream.query import Query, parse_query
 
-__all__ = ["Statements"]
+__all__ = ["DROPPED", "Statements"]
 
 C = StatementClass
-_DROPPED = frozenset({C.USER, C.ADMIN, C.SERVER, C.TEMPORARY})
+DROPPED = frozenset({C.USER, C.ADMIN, C.SERVER, C.TEMPORARY})
+"""Classes of statements that mean nothing to a flow."""
 _OF_SCHEMA = frozenset({C.ROUTINE, C.EVENT})
 _ROW_FORMAT = (
     "set binlog_format=ROW at the origin, for every session; do at the target what it did, and start the stream anew behind it "
@@ -59,7 +60,7 @@ class Statements:
         except DecodeError as error:
             raise SourceError(error.what, where=where, remedy=error.remedy) from error
         statement = classify_with(query.statement, syntax, query.schema)
-        if statement.cls in _DROPPED:
+        if statement.cls in DROPPED:
             return False
         if statement.cls is C.DATABASE:
             return self._database(statement, where)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .. import meta
-from ..errors import ApplyError, DatabaseError, SourceError
+from ..errors import ApplyError, BinlogLostError, DatabaseError, DecodeError, SourceError
 from ..gtid import parse_position
 from ..model import StreamId
+from ..sql.classify import StatementClass, classify_with
+from ..stream.query import parse_query
 from ..stream.reader import Item, LargeBegin, ReaderState, RecordEnd, StreamReader, Txn
 from ..stream.wire import RecordHeader, pack_record
 from .assembler import Assembler, Rules
@@ -23,6 +26,7 @@ from .connection import BinlogConnection
 from .marks import Marks
 from .origin import Origin
 from .records import Sealed
+from .statements import DROPPED, Statements
 
 if TYPE_CHECKING:
     from ..config import StreamConfig
@@ -36,13 +40,20 @@ _SAVE_S = 30.0
 _BACKOFF_S = 0.5
 
 
-class _AnyStatement:
-    """Every statement is shipped: that there was one is all that is asked."""
+class _Statements(Statements):
+    """What matters of a target's statements: that there was one, unless rows were changed by it."""
 
-    @staticmethod
-    def ships(payload: bytes, where: str) -> bool:
-        """Always."""
-        return True
+    def ships(self, payload: bytes, where: str) -> bool:
+        """Whether it may have made a table another one. Raises SourceError where it may have changed rows that are wanted."""
+        try:
+            query = parse_query(payload, self._flavor)
+            syntax = replace(query.syntax(), version=self._version, lower_names=self._lower_names)
+        except DecodeError:
+            return True
+        statement = classify_with(query.statement, syntax, query.schema)
+        if statement.cls is StatementClass.DML:
+            return self._dml(statement, where)
+        return statement.cls not in DROPPED
 
 
 class TargetLog:
@@ -58,18 +69,19 @@ class TargetLog:
         """The stream whose applier reads this."""
         self._server = Origin(stream)
         self._connection: BinlogConnection | None = None
+        self.begins = 0
+        self._closed = False
+        self._sealed: list[bytes] = []
+        self._offset = 0
+        self._reader = StreamReader(stream=f"binlog of {stream.origin.name}", anywhere=True)
         try:
             self._server.check()
             self.flavor = self._server.facts.flavor
             self._resume = self._begin()
+            self._assembler = self._assemble()
         except BaseException:
             self._server.close()
             raise
-        self.begins = 0
-        self._sealed: list[bytes] = []
-        self._offset = 0
-        self._reader = StreamReader(stream=f"binlog of {stream.origin.name}", anywhere=True)
-        self._assembler = self._assemble()
         self._heard_at = 0.0
         self._newest_us = 0
         self._samples: deque[tuple[str, int]] = deque()
@@ -78,33 +90,35 @@ class TargetLog:
 
     def close(self) -> None:
         """Close the connections; safe to call twice."""
+        self._closed = True
         self._disconnect()
         self._server.close()
 
     def poll(self, timeout_ms: int) -> list[Item]:
         """What was committed since; a lost connection is opened anew. Raises ApplyError where something is lost for good."""
+        if self._closed:
+            return []
         try:
-            if self._connection is None:
-                self._connect()
-            assert self._connection is not None
-            if not self._connection.wait(timeout_ms / 1000):
+            connection = self._connection or self._connect()
+            if not connection.wait(timeout_ms / 1000):
                 if time.monotonic() - self._heard_at > self._stream.source.read_timeout_s:
                     raise DatabaseError("the server was silent", where=f"site {self._stream.origin.name}")
                 return []
-            self._assembler.feed(self._connection.receive())
+            self._assembler.feed(connection.receive())
             self._heard_at = time.monotonic()
         except DatabaseError:
             self._disconnect()
             self._resume = self._assembler.restart()
             time.sleep(_BACKOFF_S)
         except SourceError as error:
-            raise ApplyError(
-                f"who wrote a row last cannot be known: {error.what}",
-                where=error.where,
-                remedy="give the table a policy that does not compare commit times; or go on without what is lost, which then "
-                f"counts as older: DELETE FROM {meta.LOCAL_POSITION} WHERE flow='{self._reads.flow}' at the target, then "
-                "`replicator resume`",
-            ) from error
+            remedy = error.remedy
+            if not remedy or isinstance(error, BinlogLostError):
+                remedy = (
+                    "give the table a policy that does not compare commit times; or go on without what is lost, which then "
+                    f"counts as older: DELETE FROM {meta.LOCAL_POSITION} WHERE flow='{self._reads.flow}' at the target, then "
+                    "`replicator resume`"
+                )
+            raise ApplyError(f"who wrote a row last cannot be known: {error.what}", where=error.where, remedy=remedy) from error
         self._assembler.records.seal()
         return list(self._items())
 
@@ -137,7 +151,9 @@ class TargetLog:
         marks = Marks(stream.id, self.flavor)
         for connection_id, second, site in self._server.intents():
             marks.intent(connection_id, second, site)
-        rules = Rules(self.flavor, stream.tables.wants, _AnyStatement(), marks, stream.direct)
+        facts = self._server.facts
+        statements = _Statements(stream.tables, flavor=facts.flavor, version=facts.version, lower_names=facts.lower_names)
+        rules = Rules(self.flavor, stream.tables.wants, statements, marks, stream.direct)
         assembler = Assembler(
             rules,
             read=parse_position(self.flavor, self._resume),
@@ -150,12 +166,12 @@ class TargetLog:
         assembler.records.keeps_time = True
         return assembler
 
-    def _connect(self) -> None:
+    def _connect(self) -> BinlogConnection:
         stream = self._stream
         self._server.check()
         read_timeout = stream.source.read_timeout_s
         settings = {"connect_timeout": 5, "read_timeout": read_timeout, **stream.origin.database.connect_args()}
-        self._connection = BinlogConnection(
+        connection = self._connection = BinlogConnection(
             settings,
             flavor=self.flavor,
             server_id=stream.server_id,
@@ -163,6 +179,7 @@ class TargetLog:
             heartbeat_s=min(1.0, read_timeout / 3),
         )
         self._heard_at = time.monotonic()
+        return connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -264,6 +264,30 @@ def test_local_changes_lost_from_the_topic_are_not_guessed(pairs: Pairs, flavor:
     assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=1") == [("west",)]
 
 
+def test_a_difference_that_is_in_no_binlog_is_settled_by_the_rows(pairs: Pairs, flavor: str) -> None:
+    """The origin knew all that the streams tell, and yet the row is another: columns and priorities decide, no such knowledge."""
+    tables = {"*.item": {"policy": "latest_timestamp", "column": "at"}, "*.note": "site_priority"}
+    policies = {table: {"default": policy} for table, policy in tables.items()}
+    pair = both_ways(pairs, flavor, conflicts={**CONFLICTS, "tables": policies})
+    create_tables(pair.origin, pair.name, 4, ["item", "note"])
+    pair.start()
+    settle(pair)
+    unlogged = "SET sql_log_bin=0"
+    execute(pair.target, unlogged, f"UPDATE {pair.name}.item SET b='later', at='2099-01-01' WHERE id=1")
+    execute(pair.target, unlogged, f"UPDATE {pair.name}.item SET b='earlier', at='2001-01-01' WHERE id=2")
+    execute(pair.origin, f"UPDATE {pair.name}.item SET b='east', at=NOW(6) WHERE id BETWEEN 1 AND 3")
+    execute(pair.target, unlogged, f"UPDATE {pair.name}.note SET text='second' WHERE id=1")
+    execute(pair.origin, unlogged, f"UPDATE {pair.name}.note SET text='first' WHERE id=2")
+    execute(pair.origin, f"UPDATE {pair.name}.note SET text='east' WHERE id=1")
+    execute(pair.target, f"UPDATE {pair.name}.note SET text='west' WHERE id=2")
+    settle(pair)
+    there = execute(pair.target, f"SELECT b FROM {pair.name}.item WHERE id BETWEEN 1 AND 3 ORDER BY id")
+    assert there == [("later",), ("east",), ("east",)]
+    assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=1") == [("east",)]
+    ((here, there),) = [[execute(s, f"SELECT text FROM {pair.name}.note WHERE id=2")[0][0] for s in (pair.origin, pair.target)]]
+    assert (here, there) == ("first", "west"), "both have the same priority here, and east is first by name"
+
+
 def test_a_flow_started_anew_alone_stops(pairs: Pairs, flavor: str) -> None:
     """What the other site has seen is of the former stream: the changes of the new one would count as seen. Both together may."""
     pair = both_ways(pairs, flavor)

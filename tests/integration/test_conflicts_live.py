@@ -322,6 +322,46 @@ def test_many_conflicts_are_settled_at_once(pairs: Pairs, flavor: str) -> None:
     assert applier["counters"].get("fallbacks_by_row", 0) == 0
 
 
+def test_a_halt_before_what_is_missing_is_recorded(pairs: Pairs, flavor: str) -> None:
+    """Once, however often it is met; with the first change that has no place."""
+    pair = start(pairs, flavor, {"default": {"default": "halt"}}, ["gone", "narrow"])
+    name = pair.name
+    execute(pair.target, f"RENAME TABLE {name}.gone TO {name}.kept")
+    execute(pair.origin, f"UPDATE {name}.gone SET a='x' WHERE id=2")
+    for restarted in (False, True):
+        if restarted:
+            pair.restart("west", ready=False)
+        error = pair.wait_stopped("west", "applier")
+        assert "target_table_missing" in error["what"]
+        (entry,) = recorded(pair, "gone")
+        assert (entry["conflict"], entry["decision"], entry["row_key"]) == ("target_table_missing", "halt", "[2]")
+        assert json.loads(entry["after_image"])["a"] == "x"
+    execute(pair.target, f"RENAME TABLE {name}.kept TO {name}.gone", f"ALTER TABLE {name}.narrow DROP COLUMN n")
+    resume(pair)
+    pair.settle()
+    execute(pair.origin, f"UPDATE {name}.narrow SET n=7 WHERE id=3")
+    error = pair.wait_stopped("west", "applier")
+    assert "target_column_missing" in error["what"]
+    (entry,) = recorded(pair, "narrow")
+    assert (entry["conflict"], entry["decision"], entry["row_key"]) == ("target_column_missing", "halt", "[3]")
+    assert 'type="target_column_missing"' in pair.get("west", "/metrics")[1]
+    assert execute(pair.target, f"SELECT a FROM {name}.gone WHERE id=2") == [("x",)]
+
+
+def test_a_dry_run_sees_differing_rows(pairs: Pairs, flavor: str) -> None:
+    """Though nothing is said of them: it is to show what there is, and to write nothing over it. So is a policy for the type."""
+    for conflicts in ({"mode": "observe"}, {"default": {"update_differing": "apply_origin", "default": "halt"}}):
+        pair = start(pairs, flavor, conflicts, ["t"])
+        execute(pair.target, f"UPDATE {pair.name}.t SET a='here' WHERE id=1")
+        execute(pair.origin, f"UPDATE {pair.name}.t SET a='there' WHERE id=1")
+        pair.settle()
+        (entry,) = recorded(pair, "t")
+        dry = "mode" in conflicts
+        assert (entry["conflict"], entry["decision"]) == ("update_differing", "would be halt" if dry else "update")
+        assert execute(pair.target, f"SELECT a FROM {pair.name}.t WHERE id=1") == [("here" if dry else "there",)]
+        pair.stop()
+
+
 def test_what_has_no_place_is_left_out_and_recorded_whole(pairs: Pairs, flavor: str) -> None:
     """A missing table, a missing column: each change is recorded with all of its values, until the target has them."""
     lenient = {"target_table_missing": "skip_if_missing", "target_column_missing": "skip_if_missing"}

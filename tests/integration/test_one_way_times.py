@@ -107,6 +107,18 @@ def test_a_large_transaction_and_statements_of_the_target(pair: Pair) -> None:
     assert there == {7: "west", 101: "w" * 20, 109: "w" * 20, 10099: "w" * 20}
 
 
+def test_a_change_that_the_target_logged_as_a_statement_stops_the_flow(pair: Pair) -> None:
+    """Which rows it changed is not told. Statements that change none mean nothing."""
+    write(pair.target, pair, "CREATE TEMPORARY TABLE x (id INT)", "DROP TEMPORARY TABLE x", "ANALYZE TABLE t")
+    write(pair.origin, pair, "UPDATE t SET v='east' WHERE id=1")
+    pair.settle()
+    execute(pair.target, f"USE {pair.name}", "SET SESSION binlog_format=STATEMENT", "UPDATE t SET v='west' WHERE id=2")
+    write(pair.origin, pair, "UPDATE t SET v='east' WHERE id=2")
+    error = pair.wait_stopped("west", "applier")
+    assert "UPDATE statement instead of rows" in error["what"] and "binlog_format=ROW" in error["remedy"]
+    assert rows(pair.target, pair)[2] == "west"
+
+
 def test_a_binlog_that_is_gone_stops_the_flow(pair: Pair) -> None:
     """What the target's binlog no longer tells is not guessed; the operator may say that it counts as older."""
     pair.stop("west")

@@ -376,3 +376,23 @@ def test_each_held_change_is_released_as_its_own_sites(pairs: Pairs, flavor: str
     # For sites further on, and for whoever compares commit times there.
     mark = f"SELECT site, commit_time_us FROM replicator.checkpoint WHERE flow='{pair.flow}' AND slot=65535"
     assert execute(pair.target, mark) == [("north", committed)] and committed > 0
+
+
+def test_a_number_that_two_flows_have_is_not_guessed(pairs: Pairs, flavor: str) -> None:
+    """Each target counts for itself: the command asks for the flow, and changes nothing before."""
+    pair = start(pairs, flavor, HOLD, mode="bidirectional")
+    for server in pair.servers.values():
+        execute(server, "ALTER TABLE replicator.quarantine AUTO_INCREMENT=7000000")
+    for here, there, key in ((pair.origin, pair.target, 1), (pair.target, pair.origin, 2)):
+        execute(there, "SET sql_log_bin=0", f"DELETE FROM {pair.name}.t WHERE id={key}")
+        execute(here, f"UPDATE {pair.name}.t SET v='x' WHERE id={key}")
+    pair.until(lambda: len(held(pair)) == 2, 30, "both to be held")
+    (number,) = {one["id"] for one in held(pair)}
+    for verb in ("discard", "retry"):
+        done = decide(pair, verb, number)
+        assert done.returncode == 2 and "--flow" in done.stderr and "east-west" in done.stderr and "west-east" in done.stderr
+    assert len(held(pair)) == 2
+    done = command_here(pair, "quarantine", "discard", str(number), "--pair", pair.name, "--flow", "west-east", "--yes")
+    assert done.returncode == 0, done.stderr
+    (left,) = held(pair)
+    assert left["key"] == "[1]" and decide(pair, "discard", number).returncode == 0

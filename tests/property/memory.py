@@ -44,6 +44,7 @@ class Followed(LocalChanges):
         self._lock = threading.Condition()
         self._entries = Remembered(in_memory=4)
         self._passed_us = 0
+        self._taken = 0
         self.remembers = stream.policies.remembers
         self._concerned = {}
         self._position = None

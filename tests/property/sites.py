@@ -237,7 +237,7 @@ class Flow:
         self._writer.commit()
         self._trouble(-1)
         if self._local is not None:
-            self._local.forget(batch.checkpoint.seen, batch.origin_time_us)
+            self._local.forget(batch.checkpoint.seen)
         counted = self._site.counted
         counted["batches"] += 1
         counted["of several"] += len(batch.txns) > 1

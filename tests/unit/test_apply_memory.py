@@ -17,6 +17,7 @@ from replicator.apply.remembered import Remembered as Entries
 from replicator.apply.resolve import Resolver
 from replicator.apply.session import Outcome, pack_text_row
 from replicator.apply.shape import Shape, shape_of
+from replicator.context import now_us
 from replicator.errors import ApplyError
 from replicator.gtid import parse_position
 from replicator.stream.reader import Txn
@@ -35,6 +36,7 @@ class Remembered(LocalChanges):
         self._seen = 0
         self._begins = 0
         self._passed_us = 0
+        self._taken = 0
         self._forget_from = 0
         self.forgot = 0
         self._written_by = SimpleNamespace(forget=self._forget)  # type: ignore[assignment]
@@ -85,11 +87,11 @@ def test_a_tombstone_lives_until_the_origin_has_seen_it(shape: Shape) -> None:
     keys = [shape.register((0,), (i, None, None)) for i in (1, 2)]
     for sequence, key in enumerate(keys, 1):
         known.changed(shape, key, sequence, deleted=(sequence, None, 0))
-    known.forget(1, 0)
+    known.forget(1)
     assert memory.row(None, shape, keys[0], 1).tombstone is False
     assert memory.row(None, shape, keys[1], 1).deleted == (2, None, 0)
     assert len(known._entries) == 1
-    known.forget(2, 0)
+    known.forget(2)
     assert memory.row(None, shape, keys[1], 2).tombstone is False
     # While there are few, what the origin has seen is only passed over.
     assert len(known._entries) == 1
@@ -118,10 +120,9 @@ def test_no_number_of_local_changes_is_too_much(shape: Shape) -> None:
     assert now is not None
     known.drop({local._key(shape, keys[3]): now})
     assert known.entry(local._key(shape, keys[3])) is None, "nor does what it had replaced come back"
-    known.forget(90, 0)
+    known._entries.forget(90, 0)
     left = [i for i, key in enumerate(keys) if known.entry(local._key(shape, key)) is not None]
     assert left == [*range(90, 100)]
-    known._entries.close()
 
 
 def test_a_change_that_nothing_later_will_come_before_is_forgotten(shape: Shape) -> None:
@@ -132,13 +133,25 @@ def test_a_change_that_nothing_later_will_come_before_is_forgotten(shape: Shape)
     early, late = (shape.register((0,), (i, None, None)) for i in (1, 2))
     known.changed(shape, early, 1)  # committed at 1001
     known.changed(shape, late, 5)
-    known.forget(0, 1001)
+    known.passed(1001)
     assert memory.row((1, 1, 1), shape, early, 0).provenance is not None, "another change may have the very same time"
-    known.forget(0, 1002)
-    known.forget(0, 900)
+    known.passed(1002)
+    known.passed(900)
     row = memory.row((1, 1, 1), shape, early, 0)
     assert row.provenance is None and row.unseen is None
-    assert memory.row((2, 1, 1), shape, late, 0).unseen is True
+    # What a pair that once wrote both ways left as seen means nothing here.
+    known.forget(9)
+    assert memory.row((2, 1, 1), shape, late, 9).unseen is True
+
+
+def test_a_clock_that_is_ahead_does_not_make_later_changes_old(shape: Shape) -> None:
+    """The origin's heartbeats of one hour ahead pass what was changed here by now, and nothing of what will be."""
+    known = Remembered()
+    known.by_time = True
+    known.passed(now_us() + 3_600_000_000)
+    key = shape.register((0,), (1, None, None))
+    known._entries.update({local._key(shape, key): Entry(Provenance("west", now_us(), "g:1", 1), None)})
+    assert OpenMemory(known).row((1, 1, 1), shape, key, 0).unseen is True
 
 
 @pytest.mark.parametrize("seen", [0, 9])
@@ -163,7 +176,7 @@ def test_an_origin_that_has_seen_more_than_there_is_speaks_of_another_stream() -
     later = 10
 
     def run(_: bytes) -> list[Outcome]:
-        known.forget(later, 0)
+        known.forget(later)
         return [Outcome(1, [pack_text_row([b"", f"{uuid}:1-10".encode()])])]
 
     session: Any = SimpleNamespace(mariadb=False, run=run)

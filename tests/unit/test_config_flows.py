@@ -222,3 +222,24 @@ def test_a_mask_key_is_looked_up_late(monkeypatch: pytest.MonkeyPatch) -> None:
         mapping.key()
     monkeypatch.setenv("MASK_KEY", "k" * 16)
     assert mapping.hash(b"value", key=mapping.key(), length=16) == mapping.hash(b"value", key=b"k" * 16, length=64)[:16]
+
+
+def test_who_may_read_the_targets_binlog(tmp_path: Path) -> None:
+    """An applier of a one-way pair whose policies compare commit times, where that binlog and the origin's times tell all."""
+    plain = "name: p, origin: a, target: b"
+    times = f"{plain}, conflicts: {{default: latest_timestamp}}"
+    (alone,) = config(tmp_path, times).streams()
+    log = alone.target_log
+    assert log is not None and (log.id.origin, log.id.target, log.direct) == ("b", "a", {"a"})
+    assert log.server_id != alone.server_id and log.target_log is None
+    for others in (
+        [plain],
+        [f"{plain}, conflicts: {{default: {{default: {{policy: latest_timestamp, column: t}}}}}}"],
+        [f"{times}, mode: bidirectional"],
+        [f"{times}, tables: {{include: 'shop.*'}}, mapping: {{databases: {{shop: copy}}}}"],
+        [times, "name: q, origin: c, target: b"],
+        [times, "name: q, origin: c, target: a"],
+    ):
+        assert all(s.target_log is None for s in config(tmp_path, *others).streams()), others
+    apart = [f"{times}, tables: {{include: 'shop.*'}}", "name: q, origin: c, target: b, tables: {include: 'other.*'}"]
+    assert [s.target_log is not None for s in config(tmp_path, *apart).streams()] == [True, False]

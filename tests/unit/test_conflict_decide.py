@@ -197,6 +197,19 @@ def test_knowledge_overrules_clocks() -> None:
     assert settle("latest_timestamp", UPDATE, LocalRow(THERE, same)).action is Action.WRITE_UPDATE
 
 
+@pytest.mark.parametrize("conflict", [ConflictType.INSERT_EXISTS, ConflictType.UPDATE_DIFFERING, ConflictType.DELETE_DIFFERING])
+def test_a_difference_that_no_stream_explains_is_settled_by_the_rows(conflict: ConflictType) -> None:
+    """The origin knew all that was written here, but the row is another: changed past the binlog, or left out once."""
+    change, _, _ = SITUATIONS[conflict]
+    later, earlier = ((1, b"a@x", b"Annie", at) for at in (T3, T1))
+    column = {"policy": "latest_timestamp", "column": "updated_at"}
+    assert outcome(settle(column, change, LocalRow(later, unseen=False))) == (conflict, STAYS[conflict])
+    assert outcome(settle(column, change, LocalRow(earlier, unseen=False))) == (conflict, WRITES[conflict])
+    ours = Provenance("east", EAST.commit_time_us, priority=3)
+    assert outcome(settle("site_priority", change, LocalRow(earlier, unseen=False), origin=ours)) == (conflict, STAYS[conflict])
+    assert outcome(settle("site_priority", change, LocalRow(later, unseen=False))) == (conflict, WRITES[conflict])
+
+
 def test_an_equal_row_that_was_written_later_is_another_row() -> None:
     """A row that changed and changed back is not mistaken for the one that the change found."""
     aba = LocalRow(OLD, WEST_LATER)

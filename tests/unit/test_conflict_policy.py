@@ -102,6 +102,7 @@ def test_what_a_table_needs() -> None:
                 "a.stock": {"columns": {"n": "delta"}},
                 "a.missing": {"update_missing": "apply_origin"},
                 "a.strict": {"delete_differing": "halt"},
+                "a.recorded": {"delete_differing": "apply_origin"},
             },
         }
     )
@@ -116,7 +117,9 @@ def test_what_a_table_needs() -> None:
     assert needs("stock") == (True, False, False, True)
     assert needs("missing") == (False, False, False, False)
     assert needs("strict") == (True, False, False, False)
+    assert needs("recorded") == (True, False, False, False), "what is said of the type itself is to be seen in the log"
     assert needs("other") == (False, False, False, False)
+    assert parse_policies({"mode": "observe", "default": "apply_origin"}).needs_full(("a", "b")), "a dry run shows all there is"
 
 
 def test_a_table_says_how_it_is_compared() -> None:

@@ -13,6 +13,7 @@ from replicator.service.supervisor import _differs
 
 SITES = ("a", "b", "c")
 AB = {"name": "ab", "origin": "a", "target": "b", "mode": "bidirectional", "conflicts": {"default": "site_priority"}}
+TIMES = {"name": "times", "origin": "a", "target": "b", "conflicts": {"default": "latest_timestamp"}}
 CB = {"name": "cb", "origin": "c", "target": "b"}
 CA = {"name": "ca", "origin": "c", "target": "a"}
 
@@ -40,6 +41,8 @@ def test_what_did_not_change_goes_on() -> None:
     [
         # c's changes come to a by the new flow, so no longer by b's, which b's own applier reads to know b's writers.
         (config(AB, CB), config(AB, CB, CA), {"ab.a-b.main", "ab.b-a.main"}),
+        # Commit times of b's rows are told by its binlog no more: c's changes come to it too.
+        (config(TIMES), config(TIMES, CB), {"times.a-b.main"}),
         # The applier at b reads the stream back, whose topic is elsewhere now.
         (config(AB, kafka=1), config(AB, kafka=2), {"ab.a-b.main", "ab.b-a.main"}),
     ],

@@ -6,7 +6,7 @@ Also what would never be noticed: policies for tables that are not there, and co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from conflict import ColumnInfo, ColumnKind, ConflictType, PolicyName, TableInfo
 
@@ -38,10 +38,14 @@ _TEXT = re.compile(r"char|varchar|(tiny|medium|long)?text")
 _BINARY = re.compile(r"binary|varbinary|(tiny|medium|long)?blob")
 
 
-def check_policies(stream: StreamConfig, tables: Iterable[Table], of_pair: Iterable[Table]) -> Iterator[Finding]:
-    """What of the pair's policies does not fit the origin's tables; ``tables`` are those of the stream."""
+def check_policies(
+    stream: StreamConfig, tables: Iterable[Table], names: Collection[tuple[str, str]]
+) -> Iterator[Finding]:
+    """What of the pair's policies does not fit the origin's tables; ``tables`` are those of the stream, ``names`` those of all
+    of the pair's tables at either site."""
     tables = list(tables)
-    yield from _unmatched(stream, list(of_pair))
+    yield from _unmatched(stream, names)
+    yield from _unknown_times(stream)
     yield from _unseen(stream, tables)
     yield from _diverging(stream, tables)
     for table in tables:
@@ -49,11 +53,21 @@ def check_policies(stream: StreamConfig, tables: Iterable[Table], of_pair: Itera
             yield error(stream.id.flow, what, remedy)
 
 
-def _unmatched(stream: StreamConfig, tables: list[Table]) -> Iterator[Finding]:
+def _unknown_times(stream: StreamConfig) -> Iterator[Finding]:
+    """Commit times that nobody tells: the first such conflict would halt."""
+    known = stream.target_log is not None or (stream.reverse is not None and not stream.unheard)
+    for path in [] if known else stream.policies.comparing_commit_times:
+        where = f"{stream.place(('conflicts', *path))}: {'.'.join(map(str, ('conflicts', *path)))}"
+        what = f"{where}: nobody tells latest_timestamp who wrote a row last at {stream.target.name}, and will halt"
+        remedy = "name a column that every write raises (docs/CONFLICTS.md: What latest_timestamp needs)"
+        yield error(stream.id.flow, what, remedy)
+
+
+def _unmatched(stream: StreamConfig, names: Collection[tuple[str, str]]) -> Iterator[Finding]:
     if stream.id.stream != MAIN_STREAM:
         return  # said once for the pair
     for policies in stream.policies.tables:
-        if any(policies.matches((table.schema, table.name)) for table in tables):
+        if any(policies.matches(name) for name in names):
             continue
         where = f"{stream.place(('conflicts', 'tables', policies.pattern))}: conflicts.tables.{policies.pattern}"
         if policies.exact:

@@ -150,8 +150,10 @@ def _both(config: Config, stream: StreamConfig, probes: dict[str, Probe]) -> Ite
         yield from check_triggers(stream, target)
     if origin is not None:
         tables = read_tables(origin, stream.tables)
-        of_pair = read_tables(origin, stream.pair.tables.filter()) if stream.pair.streams else tables
-        yield from check_policies(stream, tables.values(), of_pair.values())
+        whole = stream.pair.tables.filter()
+        of_pair = [*(read_tables(origin, whole) if stream.pair.streams else tables).values()]
+        of_pair += [] if target is None else read_tables(target, whole).values()
+        yield from check_policies(stream, tables.values(), [(table.schema, table.name) for table in of_pair])
     if origin is not None and target is not None:
         yield from check_tables(stream, origin, target, started=_started(stream, target))
 
