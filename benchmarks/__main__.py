@@ -32,7 +32,8 @@ Documents = dict[str, Any]
 
 
 def _whole(flavor: str, *loads: str) -> Callable[[float, bool], list[str]]:
-    return lambda scale, _: ["whole", "--flavors", flavor, "--loads", *loads, "--save", f"whole-{flavor}", "--scale", f"{scale}"]
+    more = ["--parts", "--save", f"whole-{flavor}"]
+    return lambda scale, _: ["whole", "--flavors", flavor, "--loads", *loads, *more, "--scale", f"{scale}"]
 
 
 def _scaled(module: str) -> Callable[[float, bool], list[str]]:
