@@ -15,7 +15,8 @@ def test_a_figure_is_met_missed_or_not_measured() -> None:
     runs: list[Any] = [ours]
     for workers, rate in ((1, 90), (4, 100)):
         runs.append({**native, "system": f"native replication, {workers} workers", "rows_per_s": rate})
-    late = [{"system": "replicator", "rate": rate, "p50_ms": 9, "p99_ms": 41, "load": "", "rss_mib": {}} for rate in (100, 500)]
+    late = [{"system": "replicator", "rate": rate, "reached": f"{rate}", "p50_ms": 9, "p99_ms": 41} for rate in (100, 500)]
+    late = [{**run, "load": "", "rss_mib": {}} for run in late]
     found = judged({"whole-mysql": {"runs": runs}, "latency": {"runs": late}, "limit": {"ratio": 0.79, "runs": []}})
     known = {figure["figure"]: (figure["shown"], figure["met"]) for figure in found if figure["met"] is not None}
     assert known == {
