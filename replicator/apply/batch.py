@@ -112,18 +112,16 @@ class Segment:
         """Its rows events."""
         return self._events
 
-    def holds_other_plan(self, plan: TablePlan) -> bool:
-        """Whether the same target table is here under another plan (its columns changed in between)."""
-        net = self._nets.get(plan.table)
-        return net is not None and net.plan is not plan
-
     def add(self, plan: TablePlan, kind: int, payload: bytes) -> int:
-        """Take the changes of one rows event; returns how many."""
-        self._events.append((plan, kind, payload))
-        images = plan.literals(kind, payload)
+        """Take the changes of one rows event; returns how many. -1, with nothing taken, where the same target table is here under
+        another plan (its columns changed in between)."""
         net = self._nets.get(plan.table)
         if net is None:
             net = self._nets[plan.table] = TableNet(plan)
+        elif net.plan is not plan:
+            return -1
+        self._events.append((plan, kind, payload))
+        images = plan.literals(kind, payload)
         if self._ordered or not plan.identity:
             self._ordered |= not plan.identity and self._links(plan)
             return len(images)
@@ -214,6 +212,7 @@ class Planner:
         """
         count = at = 0
         end = len(events)
+        segment = self.segments[-1] if self.segments else None
         while at < end:  # ``read_events`` without its objects: this is the hot path
             kind, table, length = EVENT.unpack_from(events, at)
             at += EVENT.size
@@ -224,16 +223,22 @@ class Planner:
             plan = plans[table]
             if plan is None:
                 continue
-            unchecked = rows_flags(payload) & UNCHECKED
-            segment = self.segments[-1] if self.segments else None
-            if segment is None or segment.unchecked != unchecked or segment.holds_other_plan(plan):
-                segment = Segment(unchecked)
-                self.segments.append(segment)
-            count += segment.add(plan, kind, payload)
+            unchecked = payload[6] & UNCHECKED if length > 7 else rows_flags(payload)
+            if segment is None or segment.unchecked != unchecked:
+                segment = self._segment(unchecked)
+            added = segment.add(plan, kind, payload)
+            if added < 0:
+                segment = self._segment(unchecked)
+                added = segment.add(plan, kind, payload)
+            count += added
         if at != end:
             raise StreamError("an event of a transaction is cut short")
         self.rows += count
         return count
+
+    def _segment(self, unchecked: int) -> Segment:
+        self.segments.append(Segment(unchecked))
+        return self.segments[-1]
 
     def footprint(self) -> Footprint:
         """The rows that the batch touches."""
