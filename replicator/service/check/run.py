@@ -38,7 +38,7 @@ def run_checks(config: Config, site: str | None = None) -> list[Finding]:
         for name, probe in mine.items():
             findings += _guarded(name, lambda name=name, probe=probe: _site(config, name, probe))  # type: ignore[misc]
         findings += _clusters(config, site, streams)
-        findings += _clocks(probes)
+        findings += _clocks(probes, streams)
         findings += _identities(probes, streams)
         findings += _guarded("AUTO_INCREMENT", lambda: check_counting(config, site, probes))
         for stream in streams:
@@ -101,7 +101,7 @@ def _clusters(config: Config, site: str | None, streams: list[StreamConfig]) -> 
             yield from _guarded(name, lambda name=name, carried=carried: check_cluster(name, carried))  # type: ignore[misc]
 
 
-def _clocks(probes: dict[str, Probe]) -> Iterator[Finding]:
+def _clocks(probes: dict[str, Probe], streams: list[StreamConfig]) -> Iterator[Finding]:
     try:
         offsets = {name: probe.clock_offset_s() for name, probe in probes.items()}
     except ReplicatorError as failure:
@@ -109,8 +109,15 @@ def _clocks(probes: dict[str, Probe]) -> Iterator[Finding]:
         return
     remedy = "let NTP or chrony keep the time on all hosts: lag, latest_timestamp and heartbeats go by it"
     for (a, left), (b, right) in itertools.combinations(offsets.items(), 2):
-        if abs(left - right) > _CLOCK_S_MAX:
-            yield error(f"{a}, {b}", f"their clocks are {abs(left - right):.1f} s apart", remedy)
+        apart_ms = round(1000 * abs(left - right))
+        if apart_ms > 1000 * _CLOCK_S_MAX:
+            yield error(f"{a}, {b}", f"their clocks are {apart_ms / 1000:.1f} s apart", remedy)
+            continue
+        for stream in streams:
+            limit_ms = stream.policies.clock_offset_ms_max
+            if {stream.id.origin, stream.id.target} == {a, b} and stream.policies.comparing_commit_times and apart_ms > limit_ms:
+                what = f"the sites' clocks are {apart_ms} ms apart: latest_timestamp will halt, as clock_offset_ms_max is {limit_ms}"
+                yield warning(stream.id.flow, what, remedy)
     for name, offset in offsets.items():
         if abs(offset) > _CLOCK_S_MAX:
             yield warning(name, f"its clock is {abs(offset):.1f} s {'ahead of' if offset > 0 else 'behind'} this host's", remedy)
