@@ -17,7 +17,7 @@ from replicator.service.check.run import _clocks
     ("apart_s", "policy", "said"),
     [
         (0.4, "latest_timestamp", []),
-        (0.7, "latest_timestamp", ["the sites' clocks are 700 ms apart: latest_timestamp will halt, as clock_offset_ms_max is 500"]),
+        (0.7, "latest_timestamp", ["clocks 700 ms apart: latest_timestamp will halt, as clock_offset_ms_max is 500"]),
         (0.7, "apply_origin", []),
         (1.5, "apply_origin", ["their clocks are 1.5 s apart"]),
     ],

@@ -116,7 +116,7 @@ def _clocks(probes: dict[str, Probe], streams: list[StreamConfig]) -> Iterator[F
         for stream in streams:
             limit_ms = stream.policies.clock_offset_ms_max
             if {stream.id.origin, stream.id.target} == {a, b} and stream.policies.comparing_commit_times and apart_ms > limit_ms:
-                what = f"the sites' clocks are {apart_ms} ms apart: latest_timestamp will halt, as clock_offset_ms_max is {limit_ms}"
+                what = f"clocks {apart_ms} ms apart: latest_timestamp will halt, as clock_offset_ms_max is {limit_ms}"
                 yield warning(stream.id.flow, what, remedy)
     for name, offset in offsets.items():
         if abs(offset) > _CLOCK_S_MAX:
