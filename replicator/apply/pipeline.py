@@ -26,7 +26,10 @@ _BYTES_MAX = 24 << 20
 
 
 class Pipeline:
-    """``submit`` batches in order; any error of a writer comes out of the next ``submit``, ``drain`` or ``check``."""
+    """``submit`` batches in order; any error of a writer comes out of the next ``submit``, ``drain`` or ``check``.
+
+    ``before_commit`` is told whether a later batch is written already, on another connection.
+    """
 
     def __init__(
         self,
@@ -34,7 +37,7 @@ class Pipeline:
         *,
         committed: Callable[[Batch], None],
         passed: Callable[[Checkpoint, int], None],
-        before_commit: Callable[[Batch], None],
+        before_commit: Callable[[Batch, bool], None],
         retry_limit: int,
         retried: Callable[[], None],
         waited: Callable[[str, float], None],
@@ -50,6 +53,8 @@ class Pipeline:
         self._queue: deque[Batch] = deque()
         self._running: dict[int, Batch] = {}  # by index: taken by a slot, not yet committed
         self._bytes = 0  # of all batches that are not committed
+        self._kept_since: float | None = None
+        """When a slot was free for the next batch, which could not start."""
         self._next_index = 0
         self._next_commit = 0
         self._error: BaseException | None = None
@@ -76,7 +81,6 @@ class Pipeline:
             self._lock.wait_for(lambda: self._error is not None or (len(self._queue) < 2 and self._bytes < _BYTES_MAX))
             self._raise()
             self._bytes += batch.bytes
-            batch.queued_at = time.monotonic()
             batch.index = self._next_index
             self._next_index += 1
             self._queue.append(batch)
@@ -122,12 +126,14 @@ class Pipeline:
         try:
             while True:
                 with self._lock:
-                    free_at = time.monotonic()
                     self._lock.wait_for(lambda: self._closed or self._error is not None or self._may_start())
                     if self._closed or self._error is not None:
                         return
                     batch = self._queue.popleft()
-                    self._waited("dependency", time.monotonic() - max(free_at, batch.queued_at))
+                    if self._kept_since is not None:
+                        self._waited("dependency", time.monotonic() - self._kept_since)
+                        self._kept_since = None
+                    batch.side_by_side = bool(self._running)
                     self._running[batch.index] = batch
                     self._lock.notify_all()
                 self._write(writer, batch)
@@ -148,12 +154,18 @@ class Pipeline:
         if not self._queue:
             return False
         batch = self._queue[0]
-        return not any(other.looked_closer or batch.depends_on(other) for other in self._running.values())
+        if not any(other.looked_closer or batch.depends_on(other) for other in self._running.values()):
+            return True
+        if self._kept_since is None:  # whoever asks is free; it may be another one that takes the batch in the end
+            self._kept_since = time.monotonic()
+        return False
 
     def _write(self, writer: Writer, batch: Batch) -> None:
         """Write, wait for the turn, commit."""
         self._execute_until_turn(writer, batch)
-        self._before_commit(batch)
+        with self._lock:
+            others_written = any(other.written for other in self._running.values() if other is not batch)
+        self._before_commit(batch, others_written)
         writer.commit()
         self._committed(batch)
         with self._lock:
@@ -187,8 +199,10 @@ class Pipeline:
                 with self._lock:
                     self._lock.wait_for(lambda: self._closed, _RETRY_PAUSE_S * attempts)
                 continue
+            batch.written = True
             if not self._wait_turn(batch, heed=True):
                 return
+            batch.written = False
             writer.rollback()  # an earlier batch writes what nobody foresaw: start again behind it
             self._wait_turn(batch)
 

@@ -117,7 +117,7 @@ class Applier:
             self._writers,
             committed=self._committed,
             passed=self._passed,
-            before_commit=lambda batch: worker.pauses.hit("applier:before-commit"),
+            before_commit=self._before_commit,
             retry_limit=stream.apply.retry_limit,
             retried=lambda: self._reporter.count("batch_retries"),
             waited=self._waits.add,
@@ -403,6 +403,11 @@ class Applier:
             large, self._large = self._large, None
             large.abort()
 
+    def _before_commit(self, _: Batch, others_written: bool) -> None:
+        self._worker.pauses.hit("applier:before-commit")
+        if others_written:
+            self._worker.pauses.hit("applier:others-written")
+
     def _committed(self, batch: Batch) -> None:
         """Called by the pipeline, in order, right after each commit."""
         self._reporter.tick()
@@ -410,6 +415,8 @@ class Applier:
         self._reporter.count("rows_applied", batch.planner.rows)
         self._reporter.count("transactions_applied", len(batch.txns))
         self._reporter.count("batches")
+        if batch.side_by_side:
+            self._reporter.count("batches_side_by_side")
         # Locks are held while each change is looked at: while there are conflicts, batches are smaller.
         wanted = self._batch_rows * 2
         if batch.looked_closer:

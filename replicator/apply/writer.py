@@ -72,14 +72,16 @@ class Batch:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     origin_time_us: int = 0
     bytes: int = 0
-    queued_at: float = 0.0
-    """When the pipeline took it, by ``time.monotonic``."""
     behind: tuple[Checkpoint, int] | None = None
     """Where the position has moved on to behind it, without anything to write, and the origin's time that came with that."""
     footprint: Footprint = field(default_factory=Footprint)
     disrupted: bool = False
     looked_closer: bool = False
     """It did not fit as planned."""
+    side_by_side: bool = False
+    """Another one was on its way when its writing began."""
+    written: bool = False
+    """Nothing of it is missing but the commit."""
     slowly: bool = False
     """It was written in smaller parts, down to single changes."""
 

@@ -52,7 +52,7 @@ def pipeline_of(slots: list[Any], order: list[Any]) -> Pipeline:
         slots,
         committed=lambda batch: order.append(batch.index),
         passed=lambda checkpoint, origin_time_us: order.append((checkpoint.sequence, origin_time_us)),
-        before_commit=lambda batch: None,
+        before_commit=lambda batch, others_written: None,
         retry_limit=0,
         retried=lambda: None,
         waited=lambda cause, seconds: None,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import socketserver
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from dev import Proxy, start_proxy
+from dev.relay import Link, _Relay
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -99,3 +103,48 @@ def test_a_black_hole_is_silent(proxy: Proxy) -> None:
             round_trip_s(connection)
     with connect(proxy) as connection:
         round_trip_s(connection)
+
+
+def test_jitter_makes_chunks_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By up to ``jitter_ms`` each, beyond half a round trip."""
+    drawn = iter([30.0, 5.0, 0.0, 40.0, 0.0])
+    asked: list[tuple[float, float]] = []
+    now = [1000.0]
+    arrived: list[tuple[bytes, int]] = []
+
+    def uniform(low: float, high: float) -> float:
+        asked.append((low, high))
+        return next(drawn)
+
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    async def done() -> None:
+        """Nobody pushes back."""
+
+    async def carry() -> None:
+        chunks = iter([(0.0, b"a"), (0.01, b"b"), (0.1, b"c"), (0.1, b"d"), (1.0, b"")])
+
+        async def read(_: int) -> bytes:
+            after, chunk = next(chunks)
+            await on_the_way.wait()
+            on_the_way.clear()
+            now[0] = max(now[0], 1000 + after)
+            return chunk
+
+        def write(chunk: bytes) -> None:
+            arrived.append((chunk, round(1000 * (now[0] - 1000))))
+            on_the_way.set()
+
+        on_the_way = asyncio.Event()
+        on_the_way.set()
+        asyncio.get_running_loop().time = lambda: now[0]  # type: ignore[method-assign]
+        reader: Any = SimpleNamespace(read=read)
+        writer: Any = SimpleNamespace(write=write, drain=done, write_eof=lambda: None)
+        await _Relay(0, 0, Link(rtt_ms=20, jitter_ms=50))._carry(reader, writer, "up")
+
+    monkeypatch.setattr("dev.relay.random.uniform", uniform)
+    monkeypatch.setattr("dev.relay.asyncio.sleep", sleep)
+    asyncio.run(carry())
+    assert set(asked) == {(0, 50)}
+    assert arrived == [(b"a", 40), (b"b", 55), (b"c", 110), (b"d", 160)]

@@ -40,3 +40,17 @@ def test_a_backlog_is_read_without_pausing(monkeypatch: pytest.MonkeyPatch) -> N
         made._read()
     assert len(fed) == 20
     assert len(slept) == 1, "before the first piece nothing was known to be there"
+
+
+@pytest.mark.parametrize(
+    ("binlog", "kafka", "sentence"),
+    [
+        (40, 50, "limited by Kafka (50 % of the time it was waited for)"),
+        (50, 49, "caught up (50 % of the time the origin sent nothing)"),
+        (49, 49, "limited by its own processor time (waited 49 % for the origin, 49 % for Kafka)"),
+        (60, 50, "limited by Kafka (50 % of the time it was waited for)"),
+    ],
+)
+def test_the_status_says_what_limits_the_source(binlog: int, kafka: int, sentence: str) -> None:
+    """Shares of the time; Kafka counts first: while it does not take more, nothing is read."""
+    assert Source._limit(binlog, kafka) == sentence
