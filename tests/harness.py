@@ -21,7 +21,21 @@ from dev import DatabaseServer, DevError, KafkaServer, start_kafka, start_mariad
 from dev.pair import Pair
 from replicator.cli import main
 
-__all__ = ["FAST", "Farm", "Pair", "Pairs", "Road", "await_", "command_here", "execute", "resume", "script", "until_next_second"]
+__all__ = [
+    "FAST",
+    "Farm",
+    "Pair",
+    "Pairs",
+    "Road",
+    "applied",
+    "await_",
+    "command_here",
+    "execute",
+    "resume",
+    "script",
+    "slots_that_wrote",
+    "until_next_second",
+]
 
 FAST = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "2"}
 """Safe when a server process is killed, which tests do; not when the machine goes down, which they don't."""
@@ -51,6 +65,17 @@ def resume(pair: Pair, timeout: float = 30) -> None:
     done = command_here(pair, "resume", "--pair", pair.name)
     assert done.returncode == 0, done.stderr
     await_("the old error to go", lambda: not pair.stopped(), timeout)
+
+
+def applied(pair: Pair, counter: str) -> float:
+    """What the applier at west has counted under this name, since its daemon was started."""
+    counters = [worker["counters"] for worker in pair.workers("west") if worker["role"] == "applier"]
+    return float(counters[0].get(counter, 0)) if counters else 0
+
+
+def slots_that_wrote(pair: Pair) -> int:
+    """How many connections of the applier have committed something, in all its lives."""
+    return int(execute(pair.target, f"SELECT COUNT(*) FROM replicator.checkpoint WHERE flow='{pair.flow}' AND sequence>0")[0][0])
 
 
 class Farm:

@@ -1,14 +1,16 @@
 """``make soak``: kills at random moments under load, until the time is up; nothing may be lost, doubled or half seen.
 
 ``python -m tests.soak [--minutes 20] [--kills N] [--flavor mysql] [--seed N] [--what workers daemons databases kafka]``.
-A bank books at the origin: a counter is raised, money moves between accounts, entries are written. Meanwhile processes are
-killed with SIGKILL, and a reader at the target checks on every read that the accounts' sum never differs and that the counter
-never goes back. In the end both sites must be equal.
+A bank books at the origin: a counter is raised, money moves between accounts, entries are written; every other stretch of
+transactions changes rows that the ones around it leave alone, so that the applier's batches, kept small, run side by side.
+Meanwhile processes are killed with SIGKILL, and a reader at the target checks on every read that the sums never differ and that
+the counter never goes back. In the end both sites must be equal.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import sys
 import tempfile
@@ -22,11 +24,13 @@ import pymysql
 
 from dev import DatabaseServer, KafkaServer
 from dev.cache import REPOSITORY
-from tests.harness import Farm, Pair
+from tests.harness import Farm, Pair, slots_that_wrote
 
 __all__ = ["Bank", "Killer", "Reader"]
 
 ACCOUNTS, TOTAL = 10, 10_000
+APART, STRETCH = 1000, 100
+SMALL_BATCHES = {"apply": {"connections": 4, "batch_rows": 20}}
 WHAT = ("workers", "daemons", "databases", "kafka")
 
 
@@ -40,6 +44,7 @@ class Bank:
         self._pause_s = pause_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+        self._apart = itertools.cycle(range(0, APART, 4))
         self.transactions = 0
         self.error: BaseException | None = None
 
@@ -51,6 +56,7 @@ class Bank:
             cursor.execute("CREATE TABLE counter (id INT PRIMARY KEY, n BIGINT NOT NULL)")
             cursor.execute("CREATE TABLE entry (id BIGINT AUTO_INCREMENT PRIMARY KEY, v INT, text VARCHAR(100)) ")
             cursor.execute("CREATE TABLE loose (v INT, text VARCHAR(20))")
+            cursor.execute("CREATE TABLE apart (id INT PRIMARY KEY, n BIGINT NOT NULL)")
             cursor.execute(f"INSERT INTO account VALUES {values}")
             cursor.execute("INSERT INTO counter VALUES (1, 0)")
 
@@ -70,7 +76,10 @@ class Bank:
             try:
                 with self._server.connect(database=self._schema, connect_timeout=2) as connection:
                     while not self._stop.is_set():
-                        self._book(connection)
+                        if self.transactions // STRETCH % 2:
+                            self._book_apart(connection)
+                        else:
+                            self._book(connection)
                         self.transactions += 1
                         time.sleep(self._pause_s)
             except pymysql.err.OperationalError:
@@ -103,6 +112,14 @@ class Bank:
         if draw.randrange(400) == 0:
             with connection.cursor() as cursor:
                 cursor.execute(f"ALTER TABLE loose ADD COLUMN c{self.transactions} INT")
+
+    def _book_apart(self, connection: Any) -> None:
+        """The next four rows; their sum stays."""
+        first = next(self._apart)
+        values = f"({first}, 1), ({first + 1}, 1), ({first + 2}, -1), ({first + 3}, -1)"
+        with connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO apart VALUES {values} ON DUPLICATE KEY UPDATE n = n + VALUES(n)")
+        connection.commit()
 
 
 class Reader:
@@ -141,12 +158,16 @@ class Reader:
     def _read(self, connection: Any, highest: int) -> int:
         with connection.cursor() as cursor:
             # One statement is one snapshot, whatever the isolation level.
-            cursor.execute("SELECT (SELECT SUM(balance) FROM account), (SELECT COUNT(*) FROM account), (SELECT n FROM counter)")
-            total, accounts, n = cursor.fetchone()
+            apart = "(SELECT COALESCE(SUM(n), 0) FROM apart)"
+            accounts_of = "(SELECT SUM(balance) FROM account), (SELECT COUNT(*) FROM account)"
+            cursor.execute(f"SELECT {accounts_of}, (SELECT n FROM counter), {apart}")
+            total, accounts, n, of_apart = cursor.fetchone()
         if not accounts or n is None:
             return highest  # the tables have been created and not yet filled
         if total != TOTAL or accounts != ACCOUNTS:
             self.wrong.append(f"the sum of {accounts} accounts is {total}")
+        if of_apart:
+            self.wrong.append(f"the sum of the rows apart is {of_apart}")
         if n < highest:
             self.wrong.append(f"the counter went from {highest} back to {n}")
         self.reads += 1
@@ -214,6 +235,7 @@ def soak(pair: Pair, kafka: KafkaServer, *, seed: int, what: Sequence[str], minu
     reader.stop()
     found = pair.differences()
     assert not found, "\n".join(found)
+    assert slots_that_wrote(pair) >= 2, "only one connection wrote"
     return killer
 
 
@@ -234,7 +256,7 @@ def main() -> int:
         pair = None
         try:
             east, west = (farm.database(chosen.flavor, site) for site in ("east", "west"))
-            pair = Pair(Path(folder) / "pair", east, west, farm.kafka(), name="soak")
+            pair = Pair(Path(folder) / "pair", east, west, farm.kafka(), name="soak", options=SMALL_BATCHES)
             settings = {"seed": chosen.seed, "what": chosen.what, "minutes": chosen.minutes, "kills": chosen.kills}
             killer = soak(pair, farm.kafka(), **settings, echo=True)
         except AssertionError as error:

@@ -1,11 +1,14 @@
 """A load whose result tells whether anything was lost, doubled or torn: counters, and money moved between accounts.
 
-Every transaction raises one counter and moves an amount between two accounts; the sum of all balances never changes. A
-``Watcher`` polls the target and fails on any state in which the sum is not that.
+A transaction raises one counter and moves an amount between two accounts; the sum of all balances never changes. There are few
+of both, so that nearly every batch of the applier has to wait for the one before. Every other stretch of transactions changes
+rows that belong to their writer alone, the next ones each time, so that batches run side by side; the sum over these is 0. A
+``Watcher`` polls the target and fails on any state in which the sums are not that.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from typing import Any
@@ -18,6 +21,9 @@ __all__ = ["ACCOUNTS", "Load", "Watcher", "create_tables"]
 
 ACCOUNTS = 20
 _BALANCE = 1000
+_OWN = 1000
+"""Rows that each writer has for itself."""
+_STRETCH = 100
 
 
 def create_tables(server: DatabaseServer, schema: str) -> None:
@@ -26,6 +32,7 @@ def create_tables(server: DatabaseServer, schema: str) -> None:
         cursor.execute(f"CREATE TABLE {schema}.counter (id INT PRIMARY KEY, n BIGINT NOT NULL)")
         cursor.execute(f"CREATE TABLE {schema}.account (id INT PRIMARY KEY, balance BIGINT NOT NULL)")
         cursor.execute(f"CREATE TABLE {schema}.entry (id INT PRIMARY KEY AUTO_INCREMENT, worker INT, note VARCHAR(60))")
+        cursor.execute(f"CREATE TABLE {schema}.own (id INT PRIMARY KEY, n BIGINT NOT NULL)")
         cursor.execute(f"INSERT INTO {schema}.counter VALUES " + ",".join(f"({i},0)" for i in range(5)))
         cursor.execute(f"INSERT INTO {schema}.account VALUES " + ",".join(f"({i},{_BALANCE})" for i in range(ACCOUNTS)))
 
@@ -63,12 +70,16 @@ class Load:
 
     def _write(self, rnd: random.Random, number: int) -> None:
         connection: Any = None
+        own = itertools.cycle(range(number * _OWN, (number + 1) * _OWN, 2))
         while not self._stop.is_set():
             try:
                 if connection is None:
                     connection = self._server.connect()
                 with connection.cursor() as cursor:
-                    self._transaction(cursor, rnd, number)
+                    if self.committed // _STRETCH % 2:
+                        self._change_own(cursor, next(own), next(own))
+                    else:
+                        self._transaction(cursor, rnd, number)
                 connection.commit()
                 self.committed += 1
             except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
@@ -91,16 +102,22 @@ class Load:
         if rnd.random() < 0.2:
             cursor.execute(f"DELETE FROM {schema}.entry WHERE worker={number} ORDER BY id LIMIT 1")
 
+    def _change_own(self, cursor: Any, a: int, b: int) -> None:
+        """Two pairs of rows; the sum stays."""
+        values = f"({a},1),({a + 1},1),({b},-1),({b + 1},-1)"
+        again = "ON DUPLICATE KEY UPDATE n=n+VALUES(n)"
+        cursor.execute(f"INSERT INTO {self._schema}.own VALUES {values} {again}")
+
 
 class Watcher:
-    """Polls the target's sum of balances in a thread; leaving the context raises if it was ever another one."""
+    """Polls the target's sums in a thread; leaving the context raises if it was ever another one."""
 
     def __init__(self, server: DatabaseServer, schema: str) -> None:
         self._server = server
         self._schema = schema
         self._stop = threading.Event()
         self.looks = 0
-        self.torn: list[int] = []
+        self.torn: list[tuple[int, int]] = []
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Watcher:
@@ -118,13 +135,14 @@ class Watcher:
             try:
                 connection = connection or self._server.connect(autocommit=True)
                 with connection.cursor() as cursor:
-                    cursor.execute(f"SELECT COUNT(*), COALESCE(SUM(balance),0) FROM {self._schema}.account")
-                    count, total = cursor.fetchone()
+                    own = f"(SELECT COALESCE(SUM(n),0) FROM {self._schema}.own)"  # in one statement: it reads one snapshot
+                    cursor.execute(f"SELECT COUNT(*), COALESCE(SUM(balance),0), {own} FROM {self._schema}.account")
+                    count, total, of_own = cursor.fetchone()
             except pymysql.MySQLError:
                 connection = None
                 self._stop.wait(0.05)
                 continue
             self.looks += 1
-            if count and int(total) != ACCOUNTS * _BALANCE:
-                self.torn.append(int(total))
+            if count and (int(total), int(of_own)) != (ACCOUNTS * _BALANCE, 0):
+                self.torn.append((int(total), int(of_own)))
             self._stop.wait(0.002)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import random
@@ -18,14 +17,22 @@ from replicator.apply.worker import run_applier
 from replicator.config import load_config
 from replicator.model import Role
 from tests.faults.load import Load, Watcher, create_tables
-from tests.harness import Pair, Pairs, execute
+from tests.harness import Pair, Pairs, applied, execute, slots_that_wrote
 from tests.integration.source_running import Running
 
 pytestmark = pytest.mark.servers
 
-SOURCE_POINTS = ("source:read-not-sent", "source:sent-not-acknowledged", "source:acknowledged")
-APPLIER_POINTS = ("applier:fetched", "applier:before-commit", "applier:after-commit")
+SOURCE_POINTS = tuple(
+    f"source:{point}:{passage}" for point in ("read-not-sent", "sent-not-acknowledged", "acknowledged") for passage in (1, 7)
+)
+APPLIER_POINTS = (
+    *("applier:fetched:1", "applier:fetched:7", "applier:before-commit:1"),
+    "applier:others-written:4",  # before a commit too, while a later batch is written on another connection
+    *("applier:after-commit:1", "applier:after-commit:7"),
+)
 DDL_POINTS = ("applier:ddl-intent", "applier:ddl-done")
+SMALL_BATCHES = {"apply": {"connections": 4, "batch_rows": 20}}
+"""What a kill leaves behind is a batch or two at the default: with these it is many, which run side by side."""
 
 
 def pid_at(file: Path, timeout_s: float = 60) -> int:
@@ -52,16 +59,17 @@ def test_a_kill_at_a_named_point_loses_and_doubles_nothing(
     pairs: Pairs, flavor: str, points: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Under load, at the first passage and at a later one."""
-    pair = pairs(flavor, flavor)
+    pair = pairs(flavor, flavor, options=SMALL_BATCHES)
     create_tables(pair.origin, pair.name)
     pair.start()
     site = "east" if points is SOURCE_POINTS else "west"
-    with Watcher(pair.target, pair.name) as watcher, Load(pair.origin, pair.name) as load:
-        for point, passage in itertools.product(points, (1, 7)):
-            kill_at(pair, site, f"{point}:{passage}", tmp_path / "pid")
+    with Watcher(pair.target, pair.name) as watcher, Load(pair.origin, pair.name, pause_s=0.004) as load:
+        for point in points:
+            kill_at(pair, site, point, tmp_path / "pid")
     pair.settle()
     assert load.committed > 100
     assert watcher.looks > 100
+    assert slots_that_wrote(pair) >= 2
     assert pair.differences() == []
 
 
@@ -143,9 +151,11 @@ def random_kills(pair: Pair, kills: int, seed: int) -> None:
     rnd = random.Random(seed)
     create_tables(pair.origin, pair.name)
     pair.start()
+    side_by_side = 0.0
     with Watcher(pair.target, pair.name), Load(pair.origin, pair.name, seed=seed, pause_s=0.001) as load:
         for _ in range(kills):
             threading.Event().wait(rnd.uniform(0.05, 1.0))
+            side_by_side = max(side_by_side, applied(pair, "batches_side_by_side"))
             site, role = rnd.choice((("east", "source"), ("west", "applier")))
             if rnd.random() < 0.25:
                 pair.kill_daemon(site)
@@ -154,25 +164,27 @@ def random_kills(pair: Pair, kills: int, seed: int) -> None:
                 pair.kill(site, role)
     pair.settle(120)
     assert load.committed > kills
+    assert slots_that_wrote(pair) >= 2
+    pair.until(lambda: max(side_by_side, applied(pair, "batches_side_by_side")) > 0, 10, "batches that ran side by side")
     assert pair.differences() == []
 
 
 def test_random_kills_under_load(pairs: Pairs, flavor: str) -> None:
     """Twelve kills a flavor; `make soak` does 200."""
-    random_kills(pairs(flavor, flavor), 12, seed=20_241)
+    random_kills(pairs(flavor, flavor, options=SMALL_BATCHES), 12, seed=20_241)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_two_hundred_random_kills(pairs: Pairs, flavor: str) -> None:
     """The soak; another seed with SOAK_SEED."""
-    random_kills(pairs(flavor, flavor), 200, seed=int(os.environ.get("SOAK_SEED", "1")))
+    random_kills(pairs(flavor, flavor, options=SMALL_BATCHES), 200, seed=int(os.environ.get("SOAK_SEED", "1")))
 
 
 @pytest.mark.parametrize("which", ["origin", "target", "kafka"])
 def test_servers_that_die_and_come_back(pairs: Pairs, flavor: str, which: str) -> None:
     """Each is killed and started again under load, twice; the flow goes on by itself, nothing lost, nothing twice."""
-    pair = pairs(flavor, flavor)
+    pair = pairs(flavor, flavor, options=SMALL_BATCHES)
     create_tables(pair.origin, pair.name)
     pair.start()
     server = {"origin": pair.origin, "target": pair.target, "kafka": pair.kafka}[which]
