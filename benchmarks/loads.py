@@ -137,7 +137,9 @@ def w5(server: DatabaseServer, scale: float) -> Load:
 LOADS: dict[str, Callable[[DatabaseServer, float], Load]] = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5, "hour": hour}
 
 
-def sysbench(server: DatabaseServer, command: str, *, rows: int, events: int = 0, rate: int = 0, seconds: int = 0) -> str:
+def sysbench(
+    server: DatabaseServer, command: str, *, rows: int, events: int = 0, rate: int = 0, seconds: int = 0, keys: str = "special"
+) -> str:
     """Run sysbench's ``oltp_write_only``; ``rate`` transactions/s for ``seconds``, or ``events`` as fast as it goes."""
     home = fetch_sysbench()
     libraries = library_path(home)
@@ -157,6 +159,7 @@ def sysbench(server: DatabaseServer, command: str, *, rows: int, events: int = 0
         f"--time={seconds}",
         f"--rate={rate}",
         "--rand-seed=1",
+        f"--rand-type={keys}",
         command,
     ]
     plugins = next(iter(home.glob("usr/lib/*-linux-gnu/libmariadb3/plugin")), home)
