@@ -2,8 +2,8 @@
 
 A transaction raises one counter and moves an amount between two accounts; the sum of all balances never changes. There are few
 of both, so that nearly every batch of the applier has to wait for the one before. Every other stretch of transactions changes
-rows that belong to their writer alone, the next ones each time, so that batches run side by side; the sum over these is 0. A
-``Watcher`` polls the target and fails on any state in which the sums are not that.
+rows that belong to their writer alone, the next ones each time, so that batches run side by side; the sum over these is 0, and
+none is a round ahead of one before it. A ``Watcher`` polls the target and fails on any state that is not so.
 """
 
 from __future__ import annotations
@@ -70,18 +70,21 @@ class Load:
 
     def _write(self, rnd: random.Random, number: int) -> None:
         connection: Any = None
-        own = itertools.cycle(range(number * _OWN, (number + 1) * _OWN, 2))
+        own = itertools.cycle(range(number * _OWN, (number + 1) * _OWN, 4))
+        first = next(own)
         while not self._stop.is_set():
             try:
                 if connection is None:
                     connection = self._server.connect()
                 with connection.cursor() as cursor:
-                    if self.committed // _STRETCH % 2:
-                        self._change_own(cursor, next(own), next(own))
+                    changes_own = bool(self.committed // _STRETCH % 2)
+                    if changes_own:
+                        self._change_own(cursor, first)
                     else:
                         self._transaction(cursor, rnd, number)
                 connection.commit()
                 self.committed += 1
+                first = next(own) if changes_own else first
             except (pymysql.err.OperationalError, pymysql.err.InterfaceError):
                 # The server was stopped, or a deadlock: what was not committed is not counted.
                 if connection is not None:
@@ -102,22 +105,22 @@ class Load:
         if rnd.random() < 0.2:
             cursor.execute(f"DELETE FROM {schema}.entry WHERE worker={number} ORDER BY id LIMIT 1")
 
-    def _change_own(self, cursor: Any, a: int, b: int) -> None:
-        """Two pairs of rows; the sum stays."""
-        values = f"({a},1),({a + 1},1),({b},-1),({b + 1},-1)"
+    def _change_own(self, cursor: Any, first: int) -> None:
+        """Four rows; the sum stays."""
+        values = f"({first},1),({first + 1},1),({first + 2},-1),({first + 3},-1)"
         again = "ON DUPLICATE KEY UPDATE n=n+VALUES(n)"
         cursor.execute(f"INSERT INTO {self._schema}.own VALUES {values} {again}")
 
 
 class Watcher:
-    """Polls the target's sums in a thread; leaving the context raises if it was ever another one."""
+    """Polls the target's sums and rounds in a thread; leaving the context raises if it was ever another one."""
 
     def __init__(self, server: DatabaseServer, schema: str) -> None:
         self._server = server
         self._schema = schema
         self._stop = threading.Event()
         self.looks = 0
-        self.torn: list[tuple[int, int]] = []
+        self.torn: list[tuple[int, ...]] = []
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Watcher:
@@ -127,7 +130,7 @@ class Watcher:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(timeout=30)
-        assert not self.torn, f"a reader saw sums {self.torn[:5]}"
+        assert not self.torn, f"a reader saw sums, or rows of a writer with gaps: {self.torn[:5]}"
 
     def _watch(self) -> None:
         connection: Any = None
@@ -138,11 +141,18 @@ class Watcher:
                     own = f"(SELECT COALESCE(SUM(n),0) FROM {self._schema}.own)"  # in one statement: it reads one snapshot
                     cursor.execute(f"SELECT COUNT(*), COALESCE(SUM(balance),0), {own} FROM {self._schema}.account")
                     count, total, of_own = cursor.fetchone()
+                    # By writer, its rows that are a round ahead, or all: they are the first ones, without a gap.
+                    of_writer = f"id DIV {_OWN} AS w, ABS(n) AS a, COUNT(*), MAX(id MOD {_OWN})"
+                    cursor.execute(f"SELECT {of_writer} FROM {self._schema}.own GROUP BY w, a ORDER BY w, a")
+                    rounds = {w: (w, a, rows, last) for w, a, rows, last in cursor.fetchall()}.values()
             except pymysql.MySQLError:
                 connection = None
                 self._stop.wait(0.05)
                 continue
             self.looks += 1
+            for found in rounds:
+                if found[2] != found[3] + 1:
+                    self.torn.append(found)
             if count and (int(total), int(of_own)) != (ACCOUNTS * _BALANCE, 0):
                 self.torn.append((int(total), int(of_own)))
             self._stop.wait(0.002)
