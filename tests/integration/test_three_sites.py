@@ -63,7 +63,7 @@ class Net:
         for site in SITES:
             self.start(site)
         for site in SITES:
-            until(lambda site=site: self._ready(site), f"{site} to be ready: {self._tail(site)}")  # type: ignore[misc]
+            until(lambda site=site: self.ready(site), f"{site} to be ready: {self._tail(site)}")  # type: ignore[misc]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,14 +88,10 @@ class Net:
 
     def settle(self) -> None:
         """Return when what each site wrote so far has arrived wherever the pairs carry it."""
-        self.settle_some(*SITES)
-
-    def settle_some(self, *sites: str) -> None:
-        """The same of some sites."""
         mark = time.time_ns()
-        for site in sites:
-            execute(self.servers[site], f"UPDATE {self.schema}.mark SET n={mark} WHERE site='{site}'")
-        for site in sites:
+        for site, server in self.servers.items():
+            execute(server, f"UPDATE {self.schema}.mark SET n={mark} WHERE site='{site}'")
+        for site in SITES:
             for there in self.reached(site):
                 question = f"SELECT n FROM {self.schema}.mark WHERE site='{site}'"
                 server = self.servers[there]
@@ -120,7 +116,7 @@ class Net:
             found[stream.id.origin + stream.id.target] = {site: count for site, count in sites.items() if count}
         return found
 
-    def _ready(self, site: str) -> bool:
+    def ready(self, site: str) -> bool:
         connection = http.client.HTTPConnection(HOST, self._ports[site], timeout=5)
         try:
             connection.request("GET", "/readyz")
@@ -234,12 +230,12 @@ def test_commit_times_settle_along_a_chain(net: Callable[..., Net]) -> None:
         seed = int(time.time())
         with ExitStack() as stack:
             writers = [
-                stack.enter_context(HotRows(server, schema, rows=rows, tables=tables, writers=2, seed=seed + at))
+                stack.enter_context(HotRows(server, schema, rows=rows, tables=tables, writers=1, seed=seed + at, pause_s=0.05))
                 for at, server in enumerate(made.servers.values())
             ]
             for site in "bca":
-                made.settle_some(site)
                 made.restart(site)
+                until(lambda site=site: made.ready(site), f"{site} to be ready again")  # type: ignore[misc]
         for _ in SITES:  # what was decided on the way is passed on
             made.settle()
         for x, y in ("ab", "bc"):
