@@ -54,7 +54,7 @@ def decide(
     full: bool = True,
     remembering: bool = False,
     now_us: int | None = None,
-    clock_offset_us: int | None = None,
+    clock_offset_us: Callable[[], int | None] = lambda: None,
 ) -> Decision:
     """Decide one change at the site ``site`` (the target, with its priority).
 
@@ -62,8 +62,9 @@ def decide(
     of the last row, at each unique key of ``change.after`` and at the new key of a change that moves its row. ``origin`` is
     who made the change. ``full`` compares whole before images. ``remembering`` says that the caller keeps the
     provenance of every key that was written, locally or by replication, so that an unknown writer is an old one; without it,
-    policies that compare commit times halt rather than guess. ``now_us`` is the target's clock, and ``clock_offset_us`` the
-    measured offset between both: policies that compare commit times halt beyond the configured limit.
+    policies that compare commit times halt rather than guess. ``now_us`` is the target's clock, and ``clock_offset_us`` gives
+    the measured offset between both, and may wait for it: only policies that compare commit times ask, and halt beyond the
+    configured limit.
 
     Raises ValueError if an image has not as many values as the table has columns.
     """
@@ -325,12 +326,15 @@ def _later(one: LocalRow, policy: Policy, s: _Situation) -> bool:
 _NO_MEMORY = "stopped: commit times of the target's rows are not known here; give latest_timestamp a column"
 
 
-def _clock_trouble(policies: Policies, origin: Provenance, now_us: int | None, clock_offset_us: int | None) -> str:
+def _clock_trouble(
+    policies: Policies, origin: Provenance, now_us: int | None, clock_offset_us: Callable[[], int | None]
+) -> str:
     """Why commit times may not be compared now; empty if they may."""
     limit_us = policies.clock_offset_ms_max * 1000
-    if clock_offset_us is not None and abs(clock_offset_us) > limit_us:
-        return f"stopped: the sites' clocks are {abs(clock_offset_us) // 1000} ms apart, more than clock_offset_ms_max"
     if now_us is not None and origin.commit_time_us > now_us + limit_us:
         ahead_ms = (origin.commit_time_us - now_us) // 1000
         return f"stopped: the change was committed {ahead_ms} ms in the target's future, more than clock_offset_ms_max"
+    offset_us = clock_offset_us()
+    if offset_us is not None and abs(offset_us) > limit_us:
+        return f"stopped: the sites' clocks are {abs(offset_us) // 1000} ms apart, more than clock_offset_ms_max"
     return ""

@@ -18,7 +18,7 @@ from .shape import Shape
 if TYPE_CHECKING:
     from ..config import StreamConfig
 
-__all__ = ["OPERATIONS", "Journal", "row_json", "row_key", "sql_text"]
+__all__ = ["OPERATIONS", "Journal", "key_text", "row_json", "row_key", "sql_text"]
 
 _VALUE_BYTES_MAX = (64 << 10, 1 << 10, 64)
 """How large a value is still written out: the first with which its row fits."""
@@ -128,7 +128,12 @@ class Journal:
 
 def row_key(shape: Named, row: Row) -> str:
     """The key of a row as JSON text, cut to what the log's column takes."""
-    text = json.dumps([_plain(v) for v in shape.key_values(row)], ensure_ascii=False)
+    return key_text(shape.key_values(row))
+
+
+def key_text(values: Sequence[object]) -> str:
+    """The values of a key as JSON text, cut to what the log's column takes."""
+    text = json.dumps([_plain(v) for v in values], ensure_ascii=False)
     if len(text) <= _KEY_CHARS_MAX:
         return text
     return text[: _KEY_CHARS_MAX - 70] + "…" + hashlib.sha256(text.encode()).hexdigest()

@@ -77,6 +77,7 @@ class QuarantineDesk:
         self._targets = Targets(settings, stream.target.name)
         self._plans = Plans(stream, self._targets)
         self._local: LocalChanges | None = None
+        self._clocks: Clocks | None = None
         self._resolver = self._new_resolver()
 
     def _new_resolver(self, memory: OpenMemory | None = None, clocks: Clocks | None = None) -> Resolver:
@@ -87,6 +88,8 @@ class QuarantineDesk:
         """Close the connections."""
         if self._local is not None:
             self._local.close()
+        if self._clocks is not None:
+            self._clocks.close()
         self._session.close()
         self._targets.close()
 
@@ -159,12 +162,9 @@ class QuarantineDesk:
         self._local = local_changes(self._stream, data.seen, self._plans)
         if self._local is None:
             return
-        clocks = Clocks(self._stream, Reporter(Role.APPLIER, self._stream.id))
-        try:
-            clocks.ask()
-        finally:
-            clocks.close()
-        self._resolver = self._new_resolver(OpenMemory(self._local), clocks)
+        self._clocks = Clocks(self._stream, Reporter(Role.APPLIER, self._stream.id))
+        self._clocks.ask()
+        self._resolver = self._new_resolver(OpenMemory(self._local), self._clocks)
         while True:  # before rows are locked: there may be much to read
             before = self._local.position
             try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from conflict.engine import decide, decide_structural
 from conflict.rules import PolicyName
-from conflict.types import Action, ConflictType, Decision, LocalRow, Provenance, Record, Row
+from conflict.types import Action, ConflictType, Decision, LocalRow, Provenance, Record, Row, key_of
 from conflict.types import Change as RowChange
 
 from ..context import now_us
@@ -22,6 +22,7 @@ from ..row.decode import rows_flags
 from ..stream.reader import Txn
 from ..stream.wire import read_events
 from .batch import INSERT, KINDS, LENIENT, UNCHECKED, Change, checks, kind_of
+from .collide import colliding
 from .journal import Journal
 from .plan import TablePlan
 from .session import STRICT, ServerError, Session, text_row
@@ -143,6 +144,8 @@ class Resolver:
         row_change = RowChange(shape.values(change.before_texts), shape.values(change.after_texts))
         memory = self.memory_of(change.plan)
         local, others = self._read(session, change, shape, txn.seen)
+        if tries and change.plan.opaque:  # the server found a duplicate where none was seen
+            others += self._colliding(session, change, shape, [local, *others], txn.seen)
         decision = self.decision(txn, change, shape, row_change, local, others)
         if releasing and decision.delete_first:
             raise ApplyError(
@@ -184,8 +187,14 @@ class Resolver:
             full=change.plan.full or not change.plan.identity,
             remembering=self.memory_of(change.plan) is not None,
             now_us=now_us(),
-            clock_offset_us=self._clocks.at_least_us if self._clocks is not None else None,
+            clock_offset_us=self._clock_offset,
         )
+
+    def _clock_offset(self) -> int | None:
+        """How far the clocks are certainly apart. A dry run, which settles nothing, does not wait for that."""
+        if self._clocks is None or self._stream.policies.observe:
+            return None if self._clocks is None else self._clocks.at_least_us
+        return self._clocks.offset_us()
 
     def memory_of(self, plan: TablePlan) -> OpenMemory | None:
         """What is known of local changes, where the table's policies ask for it."""
@@ -224,6 +233,21 @@ class Resolver:
                     rows = self._select(session, plan, plan.where_ordinals(ordinals, change.after), shape)
                     others.append(self.known(plan, shape, ordinals, rows[0] if rows else None, after, seen))
         return local, [one for one in others if one.row is not None or one.provenance is not None]
+
+    def _colliding(
+        self, session: Session, change: Change, shape: Shape, known: Sequence[LocalRow], seen: int
+    ) -> list[LocalRow]:
+        """The rows that are in the change's way and not known yet; all locked."""
+        plan = change.plan
+        if change.after is None or not plan.identity:
+            return []
+        identities = [key_of(one.row, shape.info.key) for one in known if one.row is not None]
+        rows = [row for row in colliding(session, plan, shape, change.after) if key_of(row, shape.info.key) not in identities]
+        memory = self.memory_of(plan)
+        if rows and memory is not None:
+            memory.cover(session)
+        # Of such a key nothing is remembered, but of the row that has it.
+        return [self.known(plan, shape, plan.identity, row, row, seen) for row in rows]
 
     def known(
         self, plan: TablePlan, shape: Shape, ordinals: Sequence[int], row: Row | None, image: Row | None, seen: int

@@ -123,6 +123,7 @@ class Applier:
             waited=self._waits.add,
         )
         resources.callback(self._pipeline.close)
+        resources.callback(self._clocks.close)  # again, before it: a writer may wait for a heartbeat
         if self._local is not None:
             resources.callback(self._local.close)  # before the pipeline, whose writers may wait for it
         self._batch = Batch()
@@ -130,6 +131,8 @@ class Applier:
         """The last transaction that was taken, where that has not been told yet."""
         self._gathered: Gathered | None = None
         self._large: LargeTransaction | None = None
+        self._caught_up = False
+        """Whether what was fetched last came in just then, as nothing had been left."""
         self._saved_us = now_us()
         self._batch_rows = stream.apply.batch_rows
         self._look_at = 0.0
@@ -170,6 +173,7 @@ class Applier:
             self._look_for_statements()
             if self._held_by(self._control.poll()):
                 continue
+            self._caught_up = self._consumer.behind == 0
             began, cause = time.monotonic(), "database" if self._batch.txns else "kafka"
             records = self._consumer.poll(self._poll_ms())
             self._waits.add(cause, time.monotonic() - began)
@@ -344,7 +348,7 @@ class Applier:
     def _heartbeat(self, beat: Heartbeat) -> None:
         """A sign of life of the origin passes all stages behind the transactions before it."""
         if beat.origin_time_us:
-            self._clocks.heard(beat.origin_time_us)
+            self._clocks.heard(beat.origin_time_us, fresh=self._caught_up)
             state = self._reader.state
             self._reporter.stage("fetched", state.sequence, self._checkpoint.gtid, beat.origin_time_us)
             self._flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..observe.lag import utc
 from .common import json_option, print_json, table, the_only
 from .scope import scope_options, scoped
 
-__all__ = ["conflicts", "read_conflicts", "read_held"]
+__all__ = ["conflicts", "read_conflicts", "read_conflicts_of", "read_held"]
 
 _COLUMNS = (
     "id, time_us, conflict, policy, decision, reason, table_name, row_key, operation, before_image, after_image,"
@@ -76,9 +76,11 @@ def show(streams: list[StreamConfig], number: int, as_json: bool) -> None:
         click.echo(f"{name:<14} {'-' if value is None else value}")
 
 
-def read_conflicts(stream: StreamConfig, where: str, values: list[Any], limit: int) -> Iterator[dict[str, Any]]:
+def read_conflicts(
+    stream: StreamConfig, where: str, values: list[Any], limit: int, *, log: str = meta.CONFLICT_LOG
+) -> Iterator[dict[str, Any]]:
     """Entries of a stream's conflict log, newest first. Raises DatabaseError."""
-    sql = f"SELECT {_COLUMNS} FROM {meta.CONFLICT_LOG} WHERE flow=%s AND stream=%s{where} ORDER BY id DESC LIMIT %s"
+    sql = f"SELECT {_COLUMNS} FROM {log} WHERE flow=%s AND stream=%s{where} ORDER BY id DESC LIMIT %s"
     for row in _ask(stream, sql, [*values, limit]):
         yield {
             "id": row["id"],
@@ -89,11 +91,24 @@ def read_conflicts(stream: StreamConfig, where: str, values: list[Any], limit: i
         }
 
 
-def read_held(stream: StreamConfig, table_name: str) -> list[dict[str, Any]]:
-    """What a stream put into quarantine of a table, decided by now or not, newest first. Raises DatabaseError."""
+def read_conflicts_of(stream: StreamConfig, table_name: str, keys: Sequence[str], limit: int) -> Iterator[dict[str, Any]]:
+    """Those of the rows that have one of these keys, as ``journal.key_text`` writes them. Raises DatabaseError."""
+    # Found by the index by row, however large the log is: not by reading it backwards until there are enough.
+    log = f"{meta.CONFLICT_LOG} IGNORE INDEX FOR ORDER BY (PRIMARY)"
+    where = f" AND table_name=%s AND row_key IN ({','.join(['%s'] * len(keys))})"
+    yield from read_conflicts(stream, where, [table_name, *keys], limit, log=log)
+
+
+def read_held(stream: StreamConfig, table_name: str, keys: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """What a stream put into quarantine of a table, decided by now or not, newest first. Raises DatabaseError.
+
+    With ``keys``, as ``journal.key_text`` writes them, only changes of rows that had one of these before or behind them.
+    """
     columns = "id, time_us, row_key, new_key, operation, sequence, gtid, state, audit"
-    sql = f"SELECT {columns} FROM {meta.QUARANTINE} WHERE flow=%s AND stream=%s AND table_name=%s ORDER BY id DESC LIMIT 10000"
-    return _ask(stream, sql, [table_name])
+    where, marks = "flow=%s AND stream=%s AND table_name=%s", ",".join(["%s"] * len(keys))
+    if keys:
+        where += f" AND (row_key IN ({marks}) OR new_key IN ({marks}))"
+    return _ask(stream, f"SELECT {columns} FROM {meta.QUARANTINE} WHERE {where} ORDER BY id DESC", [table_name, *keys, *keys])
 
 
 def _ask(stream: StreamConfig, sql: str, values: list[Any]) -> list[dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import click
 
+from ..apply.journal import key_text
 from ..config import StreamConfig, load_config
 from ..errors import ReplicatorError, UsageError
 from ..observe.lag import utc
@@ -20,10 +23,12 @@ from ..stream.consumer import RecordConsumer
 from ..stream.reader import LargeBegin, LargePart, StreamReader, Txn
 from ..stream.wire import NO_TABLE, read_events
 from .common import choose_streams, config_option, flow_option, json_option, pair_option, print_json
-from .conflicts import read_conflicts, read_held
+from .conflicts import read_conflicts, read_conflicts_of, read_held
 
-__all__ = ["explain"]
+__all__ = ["explain", "spellings"]
 
+_SPELLINGS_MAX = 1024
+_PAGE = 1000
 _KINDS = {23: "insert", 30: "insert", 24: "update", 31: "update", 39: "update", 25: "delete", 32: "delete"}
 
 
@@ -46,6 +51,11 @@ def explain(
 ) -> int:
     """Show what the streams still hold about a row, oldest first, and how its conflicts were settled. Reads whole topics."""
     wanted = _key(key)
+    keys = spellings(wanted)
+
+    def is_it(logged: str) -> bool:
+        return logged in keys if keys else _same_key(logged, wanted)
+
     schema, dot, table = table_name.partition(".")
     if not dot:
         raise UsageError(f"--table {table_name} is not of the form SCHEMA.TABLE", remedy="name the database too")
@@ -56,11 +66,9 @@ def explain(
     for stream in streams:
         changes = deque(_changes(stream, (schema, table), wanted, with_rows=rows), maxlen=limit)
         target = ".".join(stream.mapping.target_table(schema, table))
-        where = " AND table_name=%s"
-        decisions = [c for c in read_conflicts(stream, where, [target], 10_000) if _same_key(c["row_key"], wanted)]
         found += changes
-        found += [_decision(stream, c) for c in decisions[:limit]]
-        waiting = [h for h in read_held(stream, target) if _same_key(h["row_key"], wanted) or _same_key(h["new_key"], wanted)]
+        found += [_decision(stream, c) for c in _decisions(stream, target, wanted, keys, limit)]
+        waiting = [h for h in read_held(stream, target, keys) if any(is_it(h[name]) for name in ("row_key", "new_key"))]
         found += [_held(stream, h) for h in waiting[:limit]]
     found.sort(key=lambda event: (event["time"] or "", event["sequence"]))
     if as_json:
@@ -94,6 +102,50 @@ def _plain(value: object) -> str:
     if isinstance(value, dict):
         return json.dumps(value).lower()
     return "NULL" if value is None else str(value)
+
+
+def spellings(wanted: list[str]) -> list[str]:
+    """How the logs may have written a key whose values are these texts: a number or a text, NULL or the word.
+
+    Empty where that would be too many.
+    """
+    columns = [_forms(text) for text in wanted]
+    if math.prod([len(forms) for forms in columns]) > _SPELLINGS_MAX:
+        return []
+    return [key_text(values) for values in itertools.product(*columns)]
+
+
+def _forms(text: str) -> list[object]:
+    """The values that ``_plain`` writes as this text."""
+    try:
+        forms: list[object] = [text.encode()]
+    except UnicodeEncodeError:
+        return [text.encode("utf-8", "surrogateescape")]  # bytes of the command line that are no text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if isinstance(value, int | float | dict) and not isinstance(value, bool) and _plain(value) == text:
+        forms.append(value)
+    return [*forms, None] if text == "NULL" else forms
+
+
+def _decisions(
+    stream: StreamConfig, table: str, wanted: list[str], keys: list[str], limit: int
+) -> Iterator[dict[str, Any]]:
+    """The newest entries of the conflict log about a row; ``keys`` are its ``spellings``."""
+    if keys:
+        yield from (c for c in read_conflicts_of(stream, table, keys, limit) if c["row_key"] in keys)
+        return
+    before = 1 << 63  # many columns that look like numbers: read all that there is of the table
+    while limit:
+        page = list(read_conflicts(stream, " AND table_name=%s AND id<%s", [table, before], _PAGE))
+        alike = [c for c in page if _same_key(c["row_key"], wanted)][:limit]
+        yield from alike
+        limit -= len(alike)
+        if len(page) < _PAGE:
+            return
+        before = page[-1]["id"]
 
 
 def _same_key(logged: str, wanted: list[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 
+import pymysql
 import pytest
 import yaml
 from kafka import KafkaConsumer, TopicPartition
@@ -176,6 +177,43 @@ def test_clocks_too_far_apart_settle_nothing(pairs: Pairs, flavor: str) -> None:
     error = pair.wait_stopped("west", "applier")
     assert "clocks are 3" in error["what"] and "ms apart, more than clock_offset_ms_max" in error["what"]
     assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=2") == [("west",)]
+
+
+def test_nothing_is_settled_before_the_clocks_were_compared(pairs: Pairs, flavor: str) -> None:
+    """A backlog whose first change conflicts waits for a heartbeat that comes only then, and goes by what that says."""
+    conflicts = {**CONFLICTS, "clock_offset_ms_max": 30_000}
+    pair = both_ways(pairs, flavor, conflicts=conflicts, heartbeat_seconds=3600)
+    create_tables(pair.origin, pair.name, 3, ["note"])
+    pair.start()
+    settle(pair)
+    pair.stop("west")
+    beat = f"UPDATE replicator.heartbeat SET time_us=time_us+1 WHERE flow='{pair.flow}'"
+    execute(pair.origin, beat)  # that one lies in the topic, and may have lain there for long
+    execute(pair.origin, f"UPDATE {pair.name}.note SET text='east' WHERE id=1")
+    execute(pair.target, f"UPDATE {pair.name}.note SET text='west' WHERE id=1")
+    pair.start("west", ready=False)
+
+    def met() -> bool:
+        """Whether the conflict is being looked at, or was decided."""
+        with pair.target.connect() as connection, connection.cursor() as cursor:
+            try:
+                cursor.execute(f"SELECT 1 FROM {pair.name}.note WHERE id=1 FOR UPDATE NOWAIT")
+            except pymysql.MySQLError:
+                return True
+        return decided() > 0
+
+    def decided() -> int:
+        return int(execute(pair.target, f"SELECT COUNT(*) FROM replicator.conflict_log WHERE flow='{pair.flow}'")[0][0])
+
+    def stopped() -> bool:
+        execute(pair.origin, an_hour_ahead(flavor), beat)
+        return bool(pair.stopped())
+
+    pair.until(met, 60, "the conflict")
+    assert decided() == 0
+    await_("what that heartbeat says", stopped)
+    assert "clocks are 3" in pair.wait_stopped("west", "applier")["what"]
+    assert execute(pair.target, f"SELECT text FROM {pair.name}.note WHERE id=1") == [("west",)]
 
 
 def test_a_sites_own_statement_changes_what_is_written_there(pairs: Pairs, flavor: str) -> None:

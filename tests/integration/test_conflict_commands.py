@@ -97,3 +97,35 @@ def test_wrong_questions_are_answered_as_such(pairs: Pairs) -> None:
     assert done.returncode == 2 and "update_differing" in done.stderr
     done = pair.command("explain", "--pair", pair.name, "--table", "elsewhere.t", "--key", "1")
     assert done.returncode == 2 and "carries the table elsewhere.t" in done.stderr
+
+
+def test_an_old_conflict_is_found_behind_very_many(pairs: Pairs, flavor: str) -> None:
+    """More entries of the table than anybody would read, newer than the row's own, of a key that is spelt nearly alike."""
+    pair = pairs(flavor, flavor, options={"conflicts": HOLD, "detect": "full"})
+    table, ten = f"{pair.name}.t", "(SELECT 1 UNION ALL " + " UNION ALL ".join(["SELECT 1"] * 10) + ")"
+    collation = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    execute(
+        pair.origin,
+        f"CREATE TABLE {table} (n INT, k VARCHAR(20) {collation}, v INT, PRIMARY KEY (n, k))",
+        f"INSERT INTO {table} VALUES (5, 'a', 1)",
+    )
+    pair.start()
+    pair.settle()
+    execute(pair.target, f"UPDATE {table} SET v=2")
+    execute(pair.origin, f"UPDATE {table} SET v=3")
+    pair.settle()
+    for log in ("conflict_log", "quarantine"):
+        names = f"SELECT column_name FROM information_schema.columns WHERE table_schema='replicator' AND table_name='{log}'"
+        columns = [name for (name,) in execute(pair.target, names) if name != "id"]
+        others = {"row_key": "'[5, \"A\"]'", "state": "'retried'"}
+        execute(
+            pair.target,
+            f"INSERT INTO replicator.{log} ({','.join(columns)}) SELECT {','.join([others.get(c, c) for c in columns])}"
+            f" FROM replicator.{log} JOIN {ten} b JOIN {ten} c JOIN {ten} d JOIN {ten} e WHERE flow='{pair.flow}'",
+        )
+    for key in ('[5, "a"]', '["5", "a"]'):
+        events = [event["what"] for event in answer(pair, "explain", "--table", table, "--key", key, "--limit", "2")]
+        assert [event.split()[0] for event in events] == ["insert", "update", "conflict", "update"], events
+        assert "put into quarantine" in events[-1] and events[-1].endswith("held")
+    done = command_here(pair, "explain", "--pair", pair.name, "--table", table, "--key", '[5, "A"]', "--json")
+    assert [event["what"].split()[0] for event in json.loads(done.stdout)] == ["conflict"] * 10 + ["update"] * 10

@@ -338,7 +338,7 @@ def test_commit_times_need_memory_and_clocks_that_agree() -> None:
     """Without provenance, with clocks too far apart, or with a commit in the future: stop rather than guess."""
     local = LocalRow(THERE, WEST_LATER)
     reasons = []
-    for options in ({"remembering": False}, {"clock_offset_us": -500_001}, {"now_us": EAST.commit_time_us - 500_001}):
+    for options in ({"remembering": False}, {"clock_offset_us": lambda: -500_001}, {"now_us": EAST.commit_time_us - 500_001}):
         decision = settle("latest_timestamp", UPDATE, local, **options)
         assert outcome(decision) == (ConflictType.UPDATE_DIFFERING, Action.HALT)
         assert decision.record is not None
@@ -346,10 +346,15 @@ def test_commit_times_need_memory_and_clocks_that_agree() -> None:
     assert "give latest_timestamp a column" in reasons[0]
     assert "500 ms apart" in reasons[1]
     assert "in the target's future" in reasons[2]
-    fine = settle("latest_timestamp", UPDATE, local, clock_offset_us=499_999, now_us=EAST.commit_time_us - 499_999)
+    fine = settle("latest_timestamp", UPDATE, local, clock_offset_us=lambda: 499_999, now_us=EAST.commit_time_us - 499_999)
     assert fine.action is Action.KEEP
+
+    def not_asked() -> int:
+        raise AssertionError("it may have to be waited for")
+
     by_column = {"policy": "latest_timestamp", "column": "updated_at"}
-    assert settle(by_column, UPDATE, local, remembering=False, clock_offset_us=10**9).action is Action.KEEP
+    assert settle("latest_timestamp", INSERT, ABSENT, clock_offset_us=not_asked).action is Action.WRITE_INSERT
+    assert settle(by_column, UPDATE, local, remembering=False, clock_offset_us=not_asked).action is Action.KEEP
 
 
 @pytest.mark.parametrize(
