@@ -156,6 +156,10 @@ class Segment:
             return body
         return [Statement(checks(self.unchecked), ANYTHING), *body, Statement(checks(0), ANYTHING)]
 
+    def let_go(self) -> None:
+        """Give up the images: there are the statements by now. The events stay."""
+        self._nets.clear()
+
     def _keyless(self) -> bool:
         return any(not net.plan.identity for net in self._nets.values())
 
@@ -250,6 +254,11 @@ class Planner:
     def statements(self, limits: StatementLimits) -> list[Statement]:
         """The SQL of all segments in order."""
         return [*[s for segment in self.segments for s in segment.statements(limits)], *self.extra]
+
+    def let_go(self) -> None:
+        """Give up what only statements and footprint are made from: a batch waits for its commit with less memory."""
+        for segment in self.segments:
+            segment.let_go()
 
 
 def _check_statements(plan: TablePlan, entries: list[Any], limits: StatementLimits) -> Iterable[Statement]:

@@ -308,6 +308,7 @@ class Applier:
         batch.statements = batch.planner.statements(self._writers[0].limits)
         if len(self._writers) > 1:
             batch.footprint = batch.planner.footprint()
+        batch.planner.let_go()
         self._reporter.gauge("batch_rows", batch.planner.rows)
         self._checkpoint = batch.checkpoint
         self._pipeline.submit(batch)

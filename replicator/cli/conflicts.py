@@ -18,7 +18,7 @@ from ..observe.lag import utc
 from .common import json_option, print_json, table, the_only
 from .scope import scope_options, scoped
 
-__all__ = ["conflicts", "read_conflicts", "read_conflicts_of", "read_held"]
+__all__ = ["conflicts", "read_applied", "read_conflicts", "read_conflicts_of", "read_held"]
 
 _COLUMNS = (
     "id, time_us, conflict, policy, decision, reason, table_name, row_key, operation, before_image, after_image,"
@@ -111,6 +111,12 @@ def read_held(stream: StreamConfig, table_name: str, keys: Sequence[str] = ()) -
     return _ask(stream, f"SELECT {columns} FROM {meta.QUARANTINE} WHERE {where} ORDER BY id DESC", [table_name, *keys, *keys])
 
 
+def read_applied(stream: StreamConfig) -> int:
+    """The sequence up to which a stream's target has applied it, 0 where nothing was. Raises DatabaseError."""
+    sql = f"SELECT COALESCE(MAX(sequence), 0) AS applied FROM {meta.CHECKPOINT} WHERE flow=%s AND stream=%s"
+    return next((int(row["applied"]) for row in _ask(stream, sql, [])), 0)
+
+
 def _ask(stream: StreamConfig, sql: str, values: list[Any]) -> list[dict[str, Any]]:
     site = stream.target
     args = {**site.database.connect_args(), "connect_timeout": 10, "read_timeout": 60}
@@ -123,5 +129,5 @@ def _ask(stream: StreamConfig, sql: str, values: list[Any]) -> list[dict[str, An
         if error.args and error.args[0] in meta.NOTHING_YET:  # no applier ever ran there
             return []
         raise DatabaseError(
-            f"cannot read the conflict log: {error}", where=f"site {site.name}", remedy="check that it runs, and the grants"
+            f"cannot read our tables: {error}", where=f"site {site.name}", remedy="check that it runs, and the grants"
         ) from error

@@ -7,6 +7,7 @@ import json
 import math
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,16 @@ from ..stream.consumer import RecordConsumer
 from ..stream.reader import LargeBegin, LargePart, StreamReader, Txn
 from ..stream.wire import NO_TABLE, read_events
 from .common import choose_streams, config_option, flow_option, json_option, pair_option, print_json
-from .conflicts import read_conflicts, read_conflicts_of, read_held
+from .conflicts import read_applied, read_conflicts, read_conflicts_of, read_held
 
 __all__ = ["explain", "spellings"]
 
 _SPELLINGS_MAX = 1024
 _PAGE = 1000
+_NOT_WRITTEN = frozenset({"keep", "skip", "quarantine", "halt"})
+"""Decisions by which a change did not come into its row."""
+_DECISIONS_MIN = 1000
+"""So many are looked at, more than are shown: they say which of the changes shown were written."""
 _KINDS = {23: "insert", 30: "insert", 24: "update", 31: "update", 39: "update", 25: "delete", 32: "delete"}
 
 
@@ -49,7 +54,8 @@ _KINDS = {23: "insert", 30: "insert", 24: "update", 31: "update", 39: "update", 
 def explain(
     config_path: Path, pair: str, flow: str | None, table_name: str, key: str, limit: int, rows: bool, as_json: bool
 ) -> int:
-    """Show what the streams still hold about a row, oldest first, and how its conflicts were settled. Reads whole topics."""
+    """Show what the streams still hold about a row, oldest first, how its conflicts were settled, and what wrote it last at
+    each site. Reads whole topics."""
     wanted = _key(key)
     keys = spellings(wanted)
 
@@ -59,28 +65,86 @@ def explain(
     schema, dot, table = table_name.partition(".")
     if not dot:
         raise UsageError(f"--table {table_name} is not of the form SCHEMA.TABLE", remedy="name the database too")
-    found: list[dict[str, Any]] = []
     streams = [s for s in choose_streams(load_config(config_path), pair, flow) if s.tables.wants(schema, table)]
     if not streams:
         raise UsageError(f"no stream of {pair} carries the table {table_name}", remedy="give its name at the origin")
+    told = []
     for stream in streams:
         changes = deque(_changes(stream, (schema, table), wanted, with_rows=rows), maxlen=limit)
+        applied = read_applied(stream)  # later: whatever is shown as applied was
         target = ".".join(stream.mapping.target_table(schema, table))
-        found += changes
-        found += [_decision(stream, c) for c in _decisions(stream, target, wanted, keys, limit)]
+        decisions = list(_decisions(stream, target, wanted, keys, max(limit, _DECISIONS_MIN)))
         waiting = [h for h in read_held(stream, target, keys) if any(is_it(h[name]) for name in ("row_key", "new_key"))]
-        found += [_held(stream, h) for h in waiting[:limit]]
+        told.append(_Told(stream, applied, list(changes), decisions, waiting))
+    for site in dict.fromkeys(site for one in told for site in (one.stream.id.origin, one.stream.id.target)):
+        _mark_last(site, told)
+    found = [event for one in told for event in one.events(limit)]
     found.sort(key=lambda event: (event["time"] or "", event["sequence"]))
     if as_json:
         print_json(found)
     elif not found:
         click.echo("neither the streams nor the conflict log hold anything about this row")
     for event in [] if as_json else found:
-        click.echo(f"{event['time']}  {event['stream']}  sequence {event['sequence']}  GTID {event['gtid']}  {event['what']}")
+        last = f"  <- the last to write it at {', '.join(event['present_at'])}" if event["present_at"] else ""
+        where = f"{event['time']}  {event['stream']}  sequence {event['sequence']}  GTID {event['gtid']}"
+        click.echo(f"{where}  {event['what']}{last}")
         for image in ("before", "after"):
             if event.get(image) is not None:
                 click.echo(f"    {image}: {json.dumps(event[image], ensure_ascii=False, default=str)}")
     return 0 if found else 1
+
+
+@dataclass
+class _Told:
+    """What one stream and its target tell about the row."""
+
+    stream: StreamConfig
+    applied: int
+    """The sequence up to which the target has the stream."""
+    changes: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+    held: list[dict[str, Any]]
+
+    def events(self, limit: int) -> Iterator[dict[str, Any]]:
+        """All of it as it is shown: the newest so many of each kind."""
+        for change in self.changes:
+            if change["sequence"] > self.applied:
+                change["what"] += f", not yet applied at {self.stream.id.target}"
+            yield {name: value for name, value in change.items() if name != "seen"}
+        yield from [_decision(self.stream, c) for c in self.decisions[:limit]]
+        yield from [_held(self.stream, h) for h in self.held[:limit]]
+
+    def written(self) -> list[dict[str, Any]] | None:
+        """The changes that came into the target's row; None where one came later than in its turn."""
+        if any(h["state"] == "retried" for h in self.held):
+            return None
+        kept = {c["sequence"] for c in self.decisions if c["decision"] in _NOT_WRITTEN} | {h["sequence"] for h in self.held}
+        return [c for c in self.changes if 0 < c["sequence"] <= self.applied and c["sequence"] not in kept]
+
+
+def _mark_last(site: str, told: list[_Told]) -> None:
+    """Say of the change that was the last to write the row at a site, and of the decision that made it so, that they were.
+
+    A change made there says how far the stream to there was applied by then: so it is known which came first.
+    """
+    local = next((c for one in told for c in reversed(one.changes) if one.stream.id.origin == site and c["sequence"]), None)
+    arrived: list[tuple[_Told, dict[str, Any]]] = []
+    for one in told:
+        if one.stream.id.target != site:
+            continue
+        written = one.written()
+        if written is None or one.stream.unheard:
+            return
+        arrived += [(one, c) for c in written if local is None or c["sequence"] > local["seen"]]
+    if not arrived:
+        if local is not None:
+            local["present_at"].append(site)
+        return
+    by, last = arrived[-1]
+    last["present_at"].append(site)
+    for decision in by.decisions:
+        if decision["sequence"] == last["sequence"]:
+            decision.setdefault("present_at", []).append(site)
 
 
 def _key(text: str) -> list[str]:
@@ -163,6 +227,7 @@ def _decision(stream: StreamConfig, conflict: dict[str, Any]) -> dict[str, Any]:
         "gtid": conflict["gtid"],
         "what": f"conflict {conflict['conflict']} by {conflict['operation']}: {conflict['decision']} "
         f"by policy {conflict['policy']} (number {conflict['id']}): {conflict['reason']}",
+        "present_at": conflict.get("present_at", []),
     }
 
 
@@ -174,6 +239,7 @@ def _held(stream: StreamConfig, change: dict[str, Any]) -> dict[str, Any]:
         "sequence": change["sequence"],
         "gtid": change["gtid"],
         "what": f"{change['operation']} put into quarantine (change {change['id']}), {change['state']}{audit}",
+        "present_at": [],
     }
 
 
@@ -189,12 +255,14 @@ def _changes(stream: StreamConfig, table: tuple[str, str], key: list[str], *, wi
                     "gtid": head.gtid,
                     **change,
                     "what": f"{change['what']} made at {head.site or stream.id.origin}",
+                    "present_at": [],
+                    "seen": head.seen,
                 }
     except ReplicatorError as error:
         if error.retry:
             raise
         what = f"the topic cannot be read any further: {error}"
-        yield {"time": None, "stream": str(stream.id), "sequence": 0, "gtid": "", "what": what}
+        yield {"time": None, "stream": str(stream.id), "sequence": 0, "gtid": "", "what": what, "present_at": [], "seen": 0}
 
 
 def _transactions(stream: StreamConfig) -> Iterator[tuple[Txn | LargeBegin, Txn | LargePart, str]]:

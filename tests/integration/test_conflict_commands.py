@@ -129,3 +129,43 @@ def test_an_old_conflict_is_found_behind_very_many(pairs: Pairs, flavor: str) ->
         assert "put into quarantine" in events[-1] and events[-1].endswith("held")
     done = command_here(pair, "explain", "--pair", pair.name, "--table", table, "--key", '[5, "A"]', "--json")
     assert [event["what"].split()[0] for event in json.loads(done.stdout)] == ["conflict"] * 10 + ["update"] * 10
+
+
+def test_what_gave_a_row_its_value_at_each_site(pairs: Pairs, flavor: str) -> None:
+    """The last writer at either site, and the decision behind it; a change that has not arrived; one in quarantine; a delete."""
+    pair = pairs(flavor, flavor, mode="bidirectional", options={"conflicts": {"default": "site_priority"}})
+    table = f"{pair.name}.t"
+    execute(pair.origin, f"CREATE TABLE {table} (id INT PRIMARY KEY, v INT)", f"INSERT INTO {table} VALUES (1, 1), (2, 1)")
+    pair.start()
+
+    def settle() -> None:
+        for back in (False, True, False):
+            pair.settle(back=back)
+
+    def told(key: int) -> list[tuple[str, list[str]]]:
+        events = answer(pair, "explain", "--table", table, "--key", str(key))
+        return [(" ".join(event["what"].split()[:4]), sorted(event["present_at"])) for event in events]
+
+    settle()
+    assert told(1) == [("insert made at east", ["east", "west"])]
+    pair.stop("west")  # with the applier there, and the source of what is written there
+    execute(pair.origin, f"UPDATE {table} SET v=2 WHERE id=1", f"DELETE FROM {table} WHERE id=2")
+    pair.until(lambda: len(told(1)) == 2, 30, "the update in the topic")
+    assert told(1) == [("insert made at east", ["west"]), ("update made at east,", ["east"])]
+    execute(pair.target, f"UPDATE {table} SET v=3 WHERE id=1")
+    pair.start("west")
+    settle()
+    first, of_east, *rest = told(1)
+    assert first == ("insert made at east", []) and of_east == ("update made at east", ["east", "west"])
+    assert sorted(rest) == sorted(
+        [
+            ("update made at west", []),
+            ("conflict update_differing by update:", ["west"]),  # east's was written over west's
+            ("conflict update_differing by update:", []),  # and west's was not at east
+        ]
+    )
+    assert told(2) == [("insert made at east", []), ("delete made at east", ["east", "west"])]
+    execute(pair.target, f"UPDATE {table} SET v=4 WHERE id=1")
+    settle()
+    assert told(1)[-1] == ("update made at west", ["east", "west"])
+    assert pair.differences() == []
