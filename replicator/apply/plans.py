@@ -128,7 +128,7 @@ class Plans:
         if self._checks and plan.identity:  # else rows are found by all of their values, and policies settle no columns
             self._check(plan)
         missing = Missing(self._stream, body, self.flavor, schema, name, plan.lacking) if plan.lacking else None
-        return plan, missing
+        return (None if missing and self._stream.policies.observe else plan), missing
 
     def lacking(self, halt: StructureHalt) -> Missing:
         """What the target has no place for."""

@@ -307,7 +307,7 @@ class Resolver:
                 if error.errno in _CONSTRAINTS or not self._write_lenient(
                     session, change, shape, local, row_change, decision
                 ):
-                    self._refused(session, txn, change, shape, error)
+                    self._refused(session, txn, change, shape, local.row, error)
                     return True
         if record is not None:
             self.count(record, shape.name)
@@ -397,7 +397,9 @@ class Resolver:
         assert change.before_texts is not None
         return change.plan.where_row(change.before_texts) + b" LIMIT 1"
 
-    def _refused(self, session: Session, txn: Txn, change: Change, shape: Shape, error: ServerError) -> None:
+    def _refused(
+        self, session: Session, txn: Txn, change: Change, shape: Shape, current: Row | None, error: ServerError
+    ) -> None:
         """The server did not take what was decided: what a foreign key is in the way of is a conflict, anything else stops."""
         where = f"table {shape.name}, {shape.key_names}, GTID {txn.gtid}, sequence {txn.sequence}"
         if error.errno in (*_NO_PARENT, *_HAS_CHILDREN):
@@ -412,7 +414,7 @@ class Resolver:
             record = decision.record
             assert record is not None
             self.count(record, shape.name)
-            entry = self.journal.entry(txn, change, shape, None, decision)
+            entry = self.journal.entry(txn, change, shape, current, decision)
             if decision.action is Action.HALT:
                 raise ConflictHalt(
                     f"{record.conflict}: {record.reason}",
@@ -423,7 +425,7 @@ class Resolver:
                 ) from error
             session.run(entry)
             if decision.action is Action.QUARANTINE:
-                self.quarantine.hold(session, txn, change, record.reason, record.conflict, None)
+                self.quarantine.hold(session, txn, change, record.reason, record.conflict, current)
             return
         what = f"the target refuses the change: {error.message} (error {error.errno})"
         duplicate = error.errno in _DUPLICATE
@@ -433,7 +435,7 @@ class Resolver:
             conflict, policy = ConflictType.MULTIPLE_UNIQUE_CONFLICTS, str(PolicyName.HALT)
             record = Record(conflict, policy, Action.HALT, f"would be stopped: {what}", observed=True)
             self.count(record, shape.name)
-            session.run(self.journal.entry(txn, change, shape, None, Decision(Action.SKIP, record=record)))
+            session.run(self.journal.entry(txn, change, shape, current, Decision(Action.SKIP, record=record)))
             return
         raise ApplyError(
             what,

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from conflict.types import ConflictType
+
 from ..apply.journal import key_text
 from ..config import StreamConfig, load_config
 from ..errors import ReplicatorError, UsageError
@@ -26,12 +28,12 @@ from ..stream.wire import NO_TABLE, read_events
 from .common import choose_streams, config_option, flow_option, json_option, pair_option, print_json
 from .conflicts import read_applied, read_conflicts, read_conflicts_of, read_held
 
-__all__ = ["explain", "spellings"]
+__all__ = ["Told", "explain", "mark_last", "spellings"]
 
 _SPELLINGS_MAX = 1024
 _PAGE = 1000
-_NOT_WRITTEN = frozenset({"keep", "skip", "quarantine", "halt"})
-"""Decisions by which a change did not come into its row."""
+_NOT_WRITTEN = ("keep", "skip", "quarantine", "would be ")
+"""How decisions begin by which a change did not come into its row. What halted was written later, or skipped: unknown."""
 _DECISIONS_MIN = 1000
 """So many are looked at, more than are shown: they say which of the changes shown were written."""
 _KINDS = {23: "insert", 30: "insert", 24: "update", 31: "update", 39: "update", 25: "delete", 32: "delete"}
@@ -54,8 +56,8 @@ _KINDS = {23: "insert", 30: "insert", 24: "update", 31: "update", 39: "update", 
 def explain(
     config_path: Path, pair: str, flow: str | None, table_name: str, key: str, limit: int, rows: bool, as_json: bool
 ) -> int:
-    """Show what the streams still hold about a row, oldest first, how its conflicts were settled, and what wrote it last at
-    each site. Reads whole topics."""
+    """Show what the streams still hold about a row, oldest first, how its conflicts were settled, and what is known to have
+    written it last at each site. Reads whole topics."""
     wanted = _key(key)
     keys = spellings(wanted)
 
@@ -75,9 +77,9 @@ def explain(
         target = ".".join(stream.mapping.target_table(schema, table))
         decisions = list(_decisions(stream, target, wanted, keys, max(limit, _DECISIONS_MIN)))
         waiting = [h for h in read_held(stream, target, keys) if any(is_it(h[name]) for name in ("row_key", "new_key"))]
-        told.append(_Told(stream, applied, list(changes), decisions, waiting))
+        told.append(Told(stream, applied, list(changes), decisions, waiting))
     for site in dict.fromkeys(site for one in told for site in (one.stream.id.origin, one.stream.id.target)):
-        _mark_last(site, told)
+        mark_last(site, told)
     found = [event for one in told for event in one.events(limit)]
     found.sort(key=lambda event: (event["time"] or "", event["sequence"]))
     if as_json:
@@ -85,7 +87,7 @@ def explain(
     elif not found:
         click.echo("neither the streams nor the conflict log hold anything about this row")
     for event in [] if as_json else found:
-        last = f"  <- the last to write it at {', '.join(event['present_at'])}" if event["present_at"] else ""
+        last = f"  <- the last known to write it at {', '.join(event['present_at'])}" if event["present_at"] else ""
         where = f"{event['time']}  {event['stream']}  sequence {event['sequence']}  GTID {event['gtid']}"
         click.echo(f"{where}  {event['what']}{last}")
         for image in ("before", "after"):
@@ -95,7 +97,7 @@ def explain(
 
 
 @dataclass
-class _Told:
+class Told:
     """What one stream and its target tell about the row."""
 
     stream: StreamConfig
@@ -114,37 +116,42 @@ class _Told:
         yield from [_decision(self.stream, c) for c in self.decisions[:limit]]
         yield from [_held(self.stream, h) for h in self.held[:limit]]
 
-    def written(self) -> list[dict[str, Any]] | None:
-        """The changes that came into the target's row; None where one came later than in its turn."""
-        if any(h["state"] == "retried" for h in self.held):
-            return None
-        kept = {c["sequence"] for c in self.decisions if c["decision"] in _NOT_WRITTEN} | {h["sequence"] for h in self.held}
+    def written(self) -> list[dict[str, Any]]:
+        """The changes that came into the target's row, or may have."""
+        kept = {h["sequence"] for h in self.held}
+        for conflict in self.decisions:
+            but_columns = (conflict["conflict"], conflict["decision"]) == (ConflictType.TARGET_COLUMN_MISSING, "skip")
+            if conflict["decision"].startswith(_NOT_WRITTEN) and not but_columns:
+                kept.add(conflict["sequence"])
         return [c for c in self.changes if 0 < c["sequence"] <= self.applied and c["sequence"] not in kept]
 
+    def tells(self, change: dict[str, Any]) -> bool:
+        """Whether it is known that the change was written, and nothing of the stream behind it."""
+        unknown = {c["sequence"] for c in self.decisions if c["decision"] == "halt"}
+        later = any(h["state"] == "retried" for h in self.held)  # written when it was released, who knows behind what
+        return not later and not self.stream.unheard and change["sequence"] not in unknown
 
-def _mark_last(site: str, told: list[_Told]) -> None:
+
+def mark_last(site: str, told: list[Told]) -> None:
     """Say of the change that was the last to write the row at a site, and of the decision that made it so, that they were.
 
-    A change made there says how far the stream to there was applied by then: so it is known which came first.
+    A change made there says how far the stream to there was applied by then: so it is known which came first. Where it is not,
+    nothing is said.
     """
     local = next((c for one in told for c in reversed(one.changes) if one.stream.id.origin == site and c["sequence"]), None)
-    arrived: list[tuple[_Told, dict[str, Any]]] = []
-    for one in told:
-        if one.stream.id.target != site:
-            continue
-        written = one.written()
-        if written is None or one.stream.unheard:
+    seen = local["seen"] if local else 0
+    arriving = [one for one in told if one.stream.id.target == site]
+    arrived = [(one, change) for one in arriving for change in one.written() if change["sequence"] > seen]
+    if arrived:
+        by, last = arrived[-1]
+        if not by.tells(last):
             return
-        arrived += [(one, c) for c in written if local is None or c["sequence"] > local["seen"]]
-    if not arrived:
-        if local is not None:
-            local["present_at"].append(site)
-        return
-    by, last = arrived[-1]
-    last["present_at"].append(site)
-    for decision in by.decisions:
-        if decision["sequence"] == last["sequence"]:
-            decision.setdefault("present_at", []).append(site)
+        last["present_at"].append(site)
+        for decision in by.decisions:
+            if decision["sequence"] == last["sequence"]:
+                decision.setdefault("present_at", []).append(site)
+    elif local is not None and all(one.tells(local) for one in arriving):
+        local["present_at"].append(site)
 
 
 def _key(text: str) -> list[str]:

@@ -45,13 +45,11 @@ def pid_at(file: Path, timeout_s: float = 60) -> int:
 
 
 def kill_at(pair: Pair, site: str, point: str, file: Path) -> None:
-    """Restart the site's daemon so that its worker stops itself at the point, kill it exactly there, and go on without."""
+    """Start the site's daemon so that its worker stops itself at the point, and kill both exactly there."""
     file.unlink(missing_ok=True)
-    pair.stop(site)
     pair.start(site, ready=False, env={"REPLICATOR_PAUSE_AT": point, "REPLICATOR_PAUSE_FILE": str(file)})
     os.kill(pid_at(file), signal.SIGKILL)
     pair.kill_daemon(site)
-    pair.start(site)
 
 
 @pytest.mark.parametrize("points", [SOURCE_POINTS, APPLIER_POINTS], ids=["source", "applier"])
@@ -64,8 +62,10 @@ def test_a_kill_at_a_named_point_loses_and_doubles_nothing(
     pair.start()
     site = "east" if points is SOURCE_POINTS else "west"
     with Watcher(pair.target, pair.name) as watcher, Load(pair.origin, pair.name, pause_s=0.004) as load:
-        for point in points:
+        pair.stop(site)
+        for point in points:  # each start has to mend what the kill before left
             kill_at(pair, site, point, tmp_path / "pid")
+        pair.start(site)
     pair.settle()
     assert load.committed > 100
     assert watcher.looks > 100

@@ -179,6 +179,27 @@ def test_observe_goes_on_where_what_it_left_out_is_in_the_way(pairs: Pairs, flav
     ]
 
 
+def test_observe_leaves_out_what_has_no_place(pairs: Pairs, flavor: str) -> None:
+    """A table or column that the target lacks: each change is recorded, none is written, not even in part; others go on."""
+    pair = start(pairs, flavor, {"mode": "observe"}, ["t"], detect="full")
+    name = pair.name
+    execute(pair.origin, f"CREATE TABLE {name}.less (id INT PRIMARY KEY, x INT)")
+    execute(pair.origin, f"CREATE TABLE {name}.gone (id INT PRIMARY KEY)")
+    pair.settle()
+    execute(pair.target, f"ALTER TABLE {name}.less DROP COLUMN x", f"DROP TABLE {name}.gone")
+    execute(
+        pair.origin,
+        f"INSERT INTO {name}.less VALUES (1, 1)",
+        f"INSERT INTO {name}.gone VALUES (1)",
+        f"UPDATE {name}.t SET a='on' WHERE id=1",
+    )
+    pair.settle()
+    assert execute(pair.target, f"SELECT a FROM {name}.t WHERE id=1") == [("on",)]
+    assert execute(pair.target, f"SELECT * FROM {name}.less") == []
+    found = [(e["conflict"], e["decision"]) for table in ("less", "gone") for e in recorded(pair, table)]
+    assert found == [("target_column_missing", "would be halt"), ("target_table_missing", "would be halt")]
+
+
 def test_a_parent_whose_children_stay_is_a_conflict_of_its_own(pairs: Pairs, flavor: str) -> None:
     """One site deletes it, the other gives it a child: the delete waits in quarantine, others go on, a retry finds it free."""
     pair = start(pairs, flavor, {"default": {"foreign_key_missing": "quarantine"}}, ["t"], detect="full")
@@ -194,7 +215,10 @@ def test_a_parent_whose_children_stay_is_a_conflict_of_its_own(pairs: Pairs, fla
     execute(pair.origin, f"DELETE FROM {name}.p WHERE id=1", f"UPDATE {name}.p SET v=1 WHERE id=2")
     pair.settle()
     assert execute(pair.target, f"SELECT id, v FROM {name}.p ORDER BY id") == [(1, 0), (2, 1)]
-    assert [(e["conflict"], e["decision"]) for e in recorded(pair, "p")] == [("foreign_key_missing", "quarantine")]
+    (entry,) = recorded(pair, "p")
+    assert (entry["conflict"], entry["decision"]) == ("foreign_key_missing", "quarantine")
+    ((current,),) = execute(pair.target, f"SELECT current_row FROM replicator.quarantine WHERE flow='{pair.flow}'")
+    assert json.loads(current) == json.loads(entry["current_row"]) == {"id": 1, "v": 0}
     execute(pair.target, f"DELETE FROM {name}.c")
     ((number,),) = execute(pair.target, f"SELECT id FROM replicator.quarantine WHERE flow='{pair.flow}'")
     done = command_here(pair, "quarantine", "retry", "--pair", pair.name, str(number))
@@ -247,7 +271,11 @@ def test_what_is_no_conflict_takes_no_closer_look(pairs: Pairs, flavor: str) -> 
         f"UPDATE {name}.t SET u=1 WHERE id=2",
         f"UPDATE {name}.t SET u=2 WHERE id=1",
     )
-    execute(pair.origin, f"UPDATE {name}.r SET id=id+1 ORDER BY id DESC")
+    execute(
+        pair.origin,  # the last becomes the first, each other one the next
+        f"UPDATE {name}.r SET id=0 ORDER BY id DESC LIMIT 1",
+        f"UPDATE {name}.r SET id=id+1 ORDER BY id DESC",
+    )
     execute(
         pair.origin,
         *[f"INSERT INTO {name}.p VALUES ({i})" for i in range(20)],
@@ -258,6 +286,7 @@ def test_what_is_no_conflict_takes_no_closer_look(pairs: Pairs, flavor: str) -> 
     assert pair.differences() == []
     (applier,) = [w for w in pair.workers("west") if w["role"] == "applier"]
     assert applier["counters"].get("fallbacks", 0) == 0
+    assert applier["counters"]["statement_rows"] > 20 * applier["counters"]["statements"], "row by row from the beginning"
     assert execute(pair.target, f"SELECT COUNT(*) FROM replicator.conflict_log WHERE flow='{pair.flow}'") == [(0,)]
 
 
