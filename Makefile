@@ -5,6 +5,7 @@
 #   make bench         all measurements, and a table of what was wanted and what we got (SCALE=0.02 for a smoke test,
 #                      ONLY="source limit" for some) · bench-whole · bench-source · … one of them
 #   make fuzz · soak   random schemas and transactions, and random kills, for MINUTES each
+#   make slow          the tests that take minutes: four writers a side, every state at W1's size, 200 kills
 #   make simulate      100,000 schedules of sites that all write, applied by the real planner and conflict code
 PY := .venv/bin/python
 FLAVOR ?= mysql
@@ -15,7 +16,7 @@ ONLY ?=
 TWICE := -n 2 --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of processes, which start in two thirds of the time from compiled modules.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: venv demo test quick check lock bench bench-whole bench-source bench-latency bench-wan bench-peers bench-limit bench-detect bench-backlog bench-flat bench-decode bench-forms chart fuzz soak
+.PHONY: venv demo test quick check lock bench bench-whole bench-source bench-latency bench-wan bench-peers bench-limit bench-detect bench-backlog bench-flat bench-decode bench-forms chart fuzz soak slow simulate
 
 venv: .venv/.ready
 .venv/.ready: pyproject.toml requirements.lock
@@ -40,6 +41,9 @@ demo: venv
 
 test: venv
 	$(PY) -m pytest $(TWICE) -m "not slow"
+
+slow: venv
+	$(PY) -m pytest -m slow
 
 quick: venv
 	$(PY) -m pytest $(TWICE) -m "not servers and not slow"

@@ -1,6 +1,6 @@
 """``make bench-detect``: what it costs to compare whole before images, ``detect: full`` against ``detect: key``, in one run.
 
-``python -m benchmarks.detect [--flavors mysql mariadb] [--load W1] [--scale 0.1] [--rounds 1]``. One backlog at one origin is
+``python -m benchmarks.detect [--flavors mysql mariadb] [--load W1] [--scale 1] [--rounds 1]``. One backlog at one origin is
 drained by turns into fresh targets. Fails (exit 1) where a target differs from its origin, or where ``full`` has less than
 ``RATIO_MIN`` of the speed of ``key``.
 """

@@ -1,7 +1,7 @@
 """``make bench-wan``: W1 drained with a wide-area link between Kafka and the applier, against the same without, each twice.
 
 ``python -m benchmarks.wan [--flavor mysql] [--rtt-ms 80] [--mbit 1000] [--scale 1]``. The link is ``dev.proxy``; it takes
-some of this machine's processors, which is printed.
+some of this machine's processors.
 """
 
 from __future__ import annotations

@@ -133,6 +133,9 @@ class Reader:
         if at != len(text) or len(parts) != 2 or not all(parts):
             self.problem(path, text, "not of the form schema.table", "write schema.table; globs and backticks are allowed")
             return None
+        if any("[" in re.sub(r"\[!?.[^]]*\]", "", part) for part in parts):
+            self.problem(path, text, "'[' is never closed by ']'", "close it, or write the name in backticks")
+            return None
         return parts[0], parts[1]
 
     def entry(self, value: object, path: Path, *, columns: bool) -> Entry:

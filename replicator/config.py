@@ -187,10 +187,11 @@ def load_config(path: Path, *, text: str | None = None) -> Config:
     _check_unsound(sites, {key for key, _ in pairs}, document.data, problems)
     policies = {key: parse_conflicts((*key, "conflicts"), pair.conflicts, problems) for key, pair in pairs}
     problems.extend(_check_knowledge(flows, policies))
+    problems.extend(_check_priorities(config.sites) if config is not None else ())
     if problems:
         raise ConfigError("\n".join(describe(document, problems)))
     assert config is not None
-    named = {name: site.named(name, order) for order, (name, site) in enumerate(config.sites.items(), 1)}
+    named = {name: site.named(name) for name, site in config.sites.items()}
     config = config.model_copy(update={"sites": named})
     config._path = path
     config._document = document
@@ -281,6 +282,22 @@ def _check_knowledge(flows: list[Flow], policies: dict[Key, Policies]) -> Iterat
                 )
 
 
+def _priorities(sites: dict[str, Site]) -> dict[str, int]:
+    """As given, else by the order in the file."""
+    return {n: order if site.priority is None else site.priority for order, (n, site) in enumerate(sites.items(), 1)}
+
+
+def _check_priorities(sites: dict[str, Site]) -> Iterator[Problem]:
+    """Where two sites have the same, nobody has said who wins."""
+    first: dict[int, str] = {}
+    for name, priority in _priorities(sites).items():
+        other = first.setdefault(priority, name)
+        if other != name:
+            given = name if sites[name].priority is not None else other
+            what = f"the sites {other} and {name} have the same priority (default: the order in the file, from 1)"
+            yield Problem(("sites", given, "priority"), what, "give each site its own", repr(priority))
+
+
 def _check_mapping(key: Key, pair: Pair, problems: list[Problem]) -> None:
     """Rules for tables that the pair does not carry are mistakes; so is a name that another table has already."""
     tables = pair.tables.filter()
@@ -302,7 +319,7 @@ def _check_mapping(key: Key, pair: Pair, problems: list[Problem]) -> None:
 
 
 def _streams(config: Config, flows: list[Flow], policies: dict[Key, Any]) -> list[StreamConfig]:
-    priorities = {name: site.priority for name, site in config.sites.items()}
+    priorities = _priorities(config.sites)
     streams = []
     counted: dict[str, int] = {}
     for flow in flows:

@@ -6,6 +6,7 @@ from typing import Any
 
 from conflict import Policies, PolicyError, parse_policies
 
+from .config_problems import shown
 from .config_yaml import Key, Problem
 
 __all__ = ["parse_conflicts"]
@@ -16,5 +17,8 @@ def parse_conflicts(key: Key, raw: dict[str, Any], problems: list[Problem]) -> P
     try:
         return parse_policies(raw)
     except PolicyError as error:
-        problems.extend(Problem((*key, *found.path), found.what, found.remedy) for found in error.problems)
+        for found in error.problems:
+            place = (*key, *found.path)
+            said = not found.path or found.value == found.path[-1]  # it is the key itself
+            problems.append(Problem(place, found.what, found.remedy, None if said else shown(place, found.value)))
         return Policies()

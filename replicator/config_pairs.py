@@ -140,7 +140,7 @@ class Apply(Model):
 class SourceSettings(Model):
     """How the source works."""
 
-    record_bytes: int = Field(default=768 << 10, ge=4 << 10, le=64 << 20)
+    record_bytes: int = Field(default=768 << 10, ge=4 << 10, le=24 << 20)
     """Row data in one Kafka record, before compression; the broker's limit must be higher."""
     compression_level: int = Field(default=1, ge=-7, le=19)
     """Of zstd."""

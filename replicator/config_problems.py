@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from .config_secret import SECRET_KEYS
 from .config_yaml import Document, Key, Problem
 
-__all__ = ["closest", "describe", "validate"]
+__all__ = ["closest", "describe", "shown", "validate"]
 
 M = TypeVar("M", bound=BaseModel)
 _VALUE_CHARS = 60
@@ -69,7 +69,7 @@ def _problem(model: type[BaseModel], base: Key, detail: ErrorDetails) -> Problem
     place: Key = tuple(part for part in detail["loc"] if part != "[key]")
     key = base + place
     kind, context = detail["type"], detail.get("ctx", {})
-    value = _shown(key, detail.get("input"))
+    value = shown(key, detail.get("input"))
     if kind == "extra_forbidden":
         return Problem(key, "unknown key", closest(str(key[-1]), _known_keys(model, place[:-1])))
     if kind == "missing":
@@ -94,6 +94,7 @@ _WORDS = (
     ("int_from_float", "not a whole number", "write a whole number"),
     ("int_", "not a whole number", "write a whole number"),
     ("float_", "not a number", "write a number"),
+    ("finite_number", "not a number", "write a number"),
     ("bool_", "neither true nor false", "write true or false"),
     ("greater_than_equal", "too small", "use {ge} or more"),
     ("greater_than", "too small", "use more than {gt}"),
@@ -107,7 +108,7 @@ _WORDS = (
 )
 
 
-def _shown(key: Key, value: Any) -> str | None:
+def shown(key: Key, value: Any) -> str | None:
     """The value for people; never a secret, never a whole block."""
     if value is None or isinstance(value, dict | list) or any(part in SECRET_KEYS for part in key):
         return None

@@ -6,12 +6,14 @@ other's passwords. It is never part of a repr, a log line or an error.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import ssl
+import typing
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from .errors import ConfigError
 
@@ -24,7 +26,19 @@ SECRET_KEYS = frozenset({"password", "key", "key_password"})
 class Model(BaseModel):
     """Base of all configuration objects: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number_proper(cls, value: Any, info: ValidationInfo) -> Any:
+        """``true`` is no 1, and ``3_306`` no number, whatever Python says."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        kinds = {annotation, *typing.get_args(annotation)}
+        if kinds & {int, float} and (isinstance(value, bool) or (isinstance(value, str) and "_" in value)):
+            raise ValueError("not a number; remedy: write a number")
+        return value
 
 
 def _beside_the_file(path: Path | None, info: ValidationInfo) -> Path | None:
@@ -38,11 +52,11 @@ class Secret(Model):
 
     password: SecretStr | None = None
     """The password itself; better keep it out of the file by one of the others."""
-    password_env: str | None = None
+    password_env: str | None = Field(default=None, min_length=1)
     """Name of the environment variable that holds it."""
     password_file: Path | None = None
     """File that holds it (a final newline does not count); relative to the configuration file."""
-    password_credential: str | None = None
+    password_credential: str | None = Field(default=None, min_length=1)
     """Name of a systemd credential (`LoadCredential=`)."""
 
     _anchor = field_validator("password_file")(_beside_the_file)
@@ -83,8 +97,8 @@ class Secret(Model):
 def _read_secret(path: Path, what: str, remedy: str) -> str:
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        reason = f"{path}: {error.strerror}"
+    except (OSError, UnicodeDecodeError) as error:
+        reason = f"{path}: {error.strerror}" if isinstance(error, OSError) else f"{path} is not UTF-8"
         raise ConfigError(f"the password of {what} cannot be read: {reason}", where=str(path), remedy=remedy) from error
     return text.removesuffix("\n").removesuffix("\r")
 
@@ -134,4 +148,7 @@ class Tls(Model):
 
 def is_loopback(host: str) -> bool:
     """Whether connections to that host never leave this machine."""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
@@ -41,16 +42,24 @@ With a global ``autocommit=0``, pymysql's own ``autocommit=True`` does nothing: 
 Each flavor reads only one of the two comments: MariaDB takes versions from 50700 on for MySQL's."""
 
 
+def _host(text: str) -> str:
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        raise ValueError("not the name or address of a host; remedy: write a DNS name, or an IP address") from None
+    return text
+
+
 class Database(Secret):
     """A MySQL or MariaDB server. TLS: on unless the server is on this machine."""
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1), AfterValidator(_host)] = "127.0.0.1"
     """Name or address of the server."""
     port: int = Field(default=3306, ge=1, le=65535)
     """Of the server."""
-    unix_socket: str | None = None
+    unix_socket: str | None = Field(default=None, min_length=1)
     """Path of the server's socket; then host and port don't count."""
-    user: str = "replicator"
+    user: str = Field(default="replicator", min_length=1)
     """Account with the grants of docs/OPERATING.md."""
     tls: Tls | None = None
     """Default: verified TLS, none for loopback and sockets. `{enabled: false}` turns it off."""
@@ -151,12 +160,18 @@ class Kafka(Model):
         return args
 
 
+def _url(text: str) -> str:
+    if not re.match(r"https?://[^\s/]+", text):
+        raise ValueError("not the beginning of an address; remedy: write it as http://db1.example:8642")
+    return text
+
+
 class Http(Model):
     """Where the daemon answers."""
 
     listen: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8642"
     """`host:port`; keep it on loopback, there is no log-in."""
-    url: str | None = Field(default=None, pattern=r"^https?://[^\s/]+")
+    url: Annotated[str, AfterValidator(_url)] | None = None
     """How other sites reach it (through a proxy, say); default: `http://` and the listen address."""
 
     @property
@@ -179,7 +194,7 @@ class Site(Model):
     """The site's Kafka cluster, if it has one."""
     http: Http | None = None
     """Default: the file's own `http`."""
-    priority: int = Field(default=0, ge=0)
+    priority: int | None = Field(default=None, ge=0)
     """The lower number wins ties between sites; default: the order in the file, from 1."""
     server_id: int | None = Field(default=None, ge=1, le=2**32 - 1)
     """With which the source registers at the database; several streams count up from it.
@@ -191,9 +206,9 @@ class Site(Model):
         """Its key under ``sites``."""
         return self._name
 
-    def named(self, name: str, order: int) -> Site:
-        """The same site with its name, and its priority where none was given."""
-        site = self.model_copy(update={"priority": self.priority or order})
+    def named(self, name: str) -> Site:
+        """The same site with its name."""
+        site = self.model_copy()
         site._name = name
         return site
 

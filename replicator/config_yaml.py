@@ -70,6 +70,16 @@ for _tag, _pattern, _first in (
     )
 
 
+def _whole_number(_: _Loader, node: yaml.ScalarNode) -> int:
+    """YAML 1.2: zeros in front mean nothing; PyYAML's own takes 010 for octal."""
+    text = node.value
+    return int(text, 16) if text.startswith("0x") else int(text, 10)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
 def read_document(path: Path, text: str | None = None) -> Document:
     """Read ``path`` (or its content as given); raises ConfigError where it cannot be read or is no YAML at all."""
     try:
@@ -80,6 +90,7 @@ def read_document(path: Path, text: str | None = None) -> Document:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError("the configuration is not UTF-8", where=str(path), remedy="save it as UTF-8") from error
+    text = text.removeprefix("\ufeff")
     if text.lstrip().startswith("{"):
         text = text.replace("\t", " ")  # JSON may be indented with tabs; YAML's flow style may not
     document = Document(path)
@@ -95,8 +106,14 @@ def read_document(path: Path, text: str | None = None) -> Document:
         raise ConfigError(
             f"{path}:{line}: not valid YAML: {error.problem or error.context}", remedy="mend the file there"
         ) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        what = f"the character U+{int(error.character):04X}"
+        raise ConfigError(f"{path}:{line}: not valid YAML: {what} stands there", remedy="take the character out") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}", remedy="mend the file") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: values within values, too many deep", remedy="write the file flatter") from error
     return document
 
 
@@ -112,7 +129,11 @@ class _Builder:
     def build(self, node: yaml.Node, key: Key) -> Any:
         self._count += 1
         if self._count > _NODES_MAX:
-            raise ConfigError(f"the configuration unfolds to more than {_NODES_MAX} values", where=str(self._document.path))
+            raise ConfigError(
+                f"the configuration unfolds to more than {_NODES_MAX} values",
+                where=str(self._document.path),
+                remedy="use fewer aliases (*name)",
+            )
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, key)
         if id(node) in self._open:
@@ -129,10 +150,15 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode, key: Key) -> Any:
         try:
-            return self._loader.construct_object(node)
+            value = self._loader.construct_object(node)
+            if isinstance(value, str) and _SURROGATES.search(value):  # JSON writes what is beyond U+FFFF as two of them
+                return value.encode("utf-16", "surrogatepass").decode("utf-16")
+            return value
+        except UnicodeError:
+            self._document.problems.append(Problem(key, "half of a character (a lone \\ud800 to \\udfff)", "write all of it"))
         except (yaml.YAMLError, ValueError):
             self._document.problems.append(Problem(key, f"a value of the unknown kind {node.tag}", "write it in quotes"))
-            return None
+        return None
 
     def _sequence(self, node: yaml.SequenceNode, key: Key) -> list[Any]:
         values = []
@@ -148,7 +174,7 @@ class _Builder:
             if name_node.tag == "tag:yaml.org,2002:merge":
                 self._merge(value_node, key, values)
                 continue
-            name = self._loader.construct_object(name_node) if isinstance(name_node, yaml.ScalarNode) else None
+            name = self._scalar(name_node, key) if isinstance(name_node, yaml.ScalarNode) else None
             if not isinstance(name, str):
                 self._document.problems.append(Problem(key, f"a key in line {line} is not text", "write the key in quotes"))
                 continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -58,6 +59,11 @@ def command_here(pair: Pair, name: str, *arguments: str) -> subprocess.Completed
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main([name, "-c", str(pair.config()), *arguments])
     return subprocess.CompletedProcess([name, *arguments], code, out.getvalue(), err.getvalue())
+
+
+def seed_of_run() -> int:
+    """Of the random loads: always the same one, so that a second try plays it again; another one by TEST_SEED."""
+    return int(os.environ.get("TEST_SEED", "20241"))
 
 
 def resume(pair: Pair, timeout: float = 30) -> None:

@@ -86,9 +86,8 @@ class DdlApplier:
                 self._writer.begin(checkpoint)
                 if done:
                     self._writer.note(done)
-                if rows:
-                    self._writer.part(rest)
-                    self._writer.finish_part()
+                written = self._writer.part(rest) if rows else 0
+                self._writer.finish_part()
                 break
             except RetryBatch as error:
                 if attempt == _RETRIES:
@@ -96,6 +95,7 @@ class DdlApplier:
                 time.sleep(0.02 * attempt)
         self._worker.pauses.hit("applier:before-commit")
         self._writer.commit()
+        self._worker.reporter.count("rows_applied", written)
 
     def statement(self, txn: Txn, index: int, payload: bytes) -> None:
         """Run one statement, once in effect, as the policy for its class says, ahead of others or of rows of its transaction.

@@ -56,6 +56,7 @@ class LargeTransaction:
         self._worker = worker
         self._skip = skip
         self._begun = False
+        self._rows = 0
         self._events = 0
 
     def part(self, item: LargePart) -> None:
@@ -70,7 +71,7 @@ class LargeTransaction:
             if not self._begun:
                 self._writer.begin(self.checkpoint)
                 self._begun = True
-            self._writer.part(txn)
+            self._rows += self._writer.part(txn)
         except RetryBatch as error:
             raise DatabaseError(
                 f"a large transaction met a lock and starts anew: {error.what}", where=f"GTID {txn.gtid}"
@@ -89,6 +90,7 @@ class LargeTransaction:
         self._worker.pauses.hit("applier:before-commit")
         self._writer.commit()
         self._worker.pauses.hit("applier:after-commit")
+        self._worker.reporter.count("rows_applied", self._rows)
         self._worker.reporter.count("transactions_applied")
 
     def abort(self) -> None:

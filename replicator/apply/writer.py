@@ -174,14 +174,15 @@ class Writer:
         fence = Statement(self._fence.statement(self.slot, checkpoint), _FENCE)
         return [*_FRESH, Statement(b"BEGIN", ANYTHING), fence]
 
-    def part(self, txn: Txn) -> None:
-        """Write a part of a large transaction into the open one; the next call, or ``finish``, awaits its end."""
+    def part(self, txn: Txn) -> int:
+        """Write a part of a large transaction into the open one; the next call, or ``finish``, awaits its end. Returns its number
+        of row changes."""
         planner = self._plan([txn])  # while the server works on the part before
         statements = planner.statements(self.limits)
         self.finish_part()
         if self._touches_held(planner):  # perhaps of one of the part before
             self._resolve(txn)
-            return
+            return planner.rows
         packets = list(self._packets([Statement(b"SAVEPOINT b", ANYTHING), *statements]))
         try:
             for sql, sent in packets[:-1]:
@@ -190,8 +191,9 @@ class Writer:
             self.session.send(sql)
         except (_Mismatch, ServerError) as error:
             self._mend_part(txn, error)
-            return
+            return planner.rows
         self._pending = (txn, sent, planner)
+        return planner.rows
 
     def finish_part(self) -> None:
         """Wait for the part on its way, and look closer where it did not fit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import click
 
 from ..config import StreamConfig, load_config
 from ..control import Control
-from ..errors import UsageError
-from ..model import Role
+from ..errors import DecodeError, UsageError
+from ..gtid import parse_position
+from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL, Role
 from .common import choose_streams, config_option, flow_option, pair_option, stream_option
 
 __all__ = ["pause", "resume", "skip"]
@@ -65,6 +67,18 @@ def resume(config_path: Path, pair: str, flow: str | None, stream: str | None, r
             click.echo(f"asked to go on: {_where(found, each)}")
 
 
+def _one_transaction(text: str) -> str:
+    """The GTID as the applier writes it."""
+    remedy = "name one transaction as `status` does, UUID:N or D-S-N"
+    try:
+        gtid = str(parse_position(FLAVOR_MYSQL if ":" in text else FLAVOR_MARIADB, text))
+    except DecodeError as error:
+        raise UsageError(error.what, where="--gtid", remedy=remedy) from error
+    if not re.fullmatch(r"[0-9a-f-]{36}:(\w+:)?\d+|\d+-\d+-\d+", gtid):
+        raise UsageError(f"{text!r} is not the GTID of one transaction", where="--gtid", remedy=remedy)
+    return gtid
+
+
 @click.command()
 @config_option
 @pair_option
@@ -79,6 +93,7 @@ def skip(config_path: Path, pair: str, flow: str | None, stream: str | None, gti
         names = ", ".join(str(s.id) for s in streams)
         raise UsageError(f"several streams are meant: {names}", remedy="choose one by --flow and --stream")
     (found,) = streams
+    gtid = _one_transaction(gtid)
     if not yes:
         click.confirm(f"Leave out {gtid} at {found.target.name}? The target will differ from the origin", abort=True, err=True)
     control = Control(found, Role.APPLIER)

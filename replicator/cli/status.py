@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from ..config import Config, load_config
+from ..config import Config, StreamConfig, load_config
 from ..errors import ReplicatorError
+from ..model import Role
 from ..observe.client import fetch_lag
-from ..observe.lag import STILL_S_MAX
+from ..observe.lag import STILL_S_MAX, UNKNOWN
 from .common import config_option, json_option, print_json
 
 __all__ = ["status"]
@@ -54,10 +55,40 @@ def collect(config: Config, site: str | None, pair: str | None) -> dict[str, Any
             sites[name] = {"url": url, "error": what, "remedy": f"give {name} its own address: sites.{name}.http"}
             continue
         sites[name] = {"url": url, "ready": answer["ready"], "reasons": answer["reasons"], "note": answer["note"]}
+        streams += [_missing(name, s, role) for s, role in _unknown_to(answer, config, name, pair)]
         for flow in answer["flows"]:
             if pair is None or flow["pair"] == pair:
                 streams += [{"site": name, "pair": flow["pair"], "level": flow["level"], **s} for s in flow["streams"]]
     return {"sites": sites, "streams": streams}
+
+
+def _unknown_to(answer: dict[str, Any], config: Config, site: str, pair: str | None) -> Iterator[tuple[StreamConfig, Role]]:
+    """Streams that the daemon of their site does not run: it has not read the file since, or runs the other role only."""
+    running = {(flow["flow"], s["stream"], s["role"]) for flow in answer["flows"] for s in flow["streams"]}
+    for role in Role:
+        for stream in config.streams(site, role, pair=pair):
+            if (stream.id.flow, stream.id.stream, role.value) not in running:
+                yield stream, role
+
+
+def _missing(site: str, stream: StreamConfig, role: Role) -> dict[str, Any]:
+    remedy = f"reload the configuration there (SIGHUP), or start the daemon that runs the {role.value}"
+    error = {"what": f"the daemon that answers for {site} does not run this", "where": "", "time": None, "remedy": remedy}
+    return {
+        "site": site,
+        "pair": stream.id.pair,
+        "flow": stream.id.flow,
+        "stream": stream.id.stream,
+        "role": role.value,
+        "state": "missing",
+        "level": UNKNOWN,
+        "note": "",
+        "lag_seconds": UNKNOWN,
+        "lag_transactions": UNKNOWN,
+        "position": "",
+        "stages": {},
+        "error": error,
+    }
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:

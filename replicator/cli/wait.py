@@ -95,24 +95,26 @@ def _checked(flavor: str, gtid: str) -> str:
 def present_position(stream: StreamConfig, timeout: float | None = None) -> tuple[str, str]:
     """Flavor and position of all that the stream's origin has committed now, if it says so within ``timeout`` seconds.
 
-    Raises DatabaseError.
+    Raises DatabaseError, WaitTimeout.
     """
     site = stream.origin
-    patience_s = 30.0 if timeout is None else min(max(timeout, 1.0), 30.0)
+    began = time.monotonic()
+    patience_s = 30.0 if timeout is None else min(max(timeout / 2, 1.0), 30.0)  # for either, log-in and question
     args = {**site.database.connect_args(), "connect_timeout": min(patience_s, 10.0), "read_timeout": patience_s}
     try:
         with pymysql.connect(**args, charset="utf8mb4", autocommit=True) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT VERSION()")
-            version = str(_one(cursor))
-            if "mariadb" in version.lower():
+            if "mariadb" in str(connection.get_server_info()).lower():  # type: ignore[no-untyped-call]
                 cursor.execute("SELECT @@GLOBAL.gtid_binlog_pos")
                 return FLAVOR_MARIADB, str(_one(cursor))
             cursor.execute("SELECT @@GLOBAL.gtid_executed")
             return FLAVOR_MYSQL, str(_one(cursor)).replace("\n", "")
     except pymysql.MySQLError as error:
+        what, where = f"cannot ask the origin for its position: {error}", f"site {site.name}, {site.database.address}"
+        if timeout is not None and time.monotonic() - began >= timeout:
+            raise WaitTimeout(what, where=where) from error
         raise DatabaseError(
-            f"cannot ask the origin for its position: {error}",
-            where=f"site {site.name}, {site.database.address}",
+            what,
+            where=where,
             remedy="check that it runs and that the user may log in, or give the position by --gtid",
         ) from error
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import structlog
 
 from ..config import Config, StreamConfig, load_config
-from ..errors import ReplicatorError
 from ..model import Role, State
 from ..observe.http import HttpServer
 from ..observe.lag import SiteView
@@ -205,7 +204,7 @@ class Supervisor:
             text = self.config.path.read_text(encoding="utf-8")
             config = load_config(self.config.path, text=text)
             config.site(self.site)
-        except (OSError, UnicodeDecodeError, ReplicatorError) as error:
+        except Exception as error:  # noqa: BLE001  (whatever a file makes of us, what runs goes on)
             self._reload_note = "the last reload failed: the configuration is wrong, the one before it is still used"
             self._log.error("reload failed", error=str(error))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Origin", "ServerFacts"]
 
 _READ_ONLY = (1290, 1836)
+_READ_ONLY_S = 10.0
+"""How long a server that says so is not asked again."""
 _INTENTS_MAX = 4000
 _TRIES = 100
 _REQUIRED = {
@@ -48,7 +51,8 @@ class Origin:
         self._where = f"site {stream.origin.name}"
         self._connection: Any = None
         self.writable = True
-        """False once the server said that it is read-only: then there is no heartbeat row."""
+        """False while the server says that it is read-only: then there is no heartbeat row."""
+        self._try_again_at = 0.0
         self.facts = self._facts()
 
     def close(self) -> None:
@@ -166,12 +170,13 @@ class Origin:
 
     def heartbeat(self, stream_id: str, epoch: int) -> None:
         """Write our row, so that the binlog shows that the origin lives. Raises DatabaseError, SourceError."""
-        if not self.writable:
+        if not self.writable and time.monotonic() < self._try_again_at:
             return
         try:
             if not self._beat(stream_id, epoch):
                 meta.ensure(self._connection)
                 self._beat(stream_id, epoch)
+            self.writable = True
         except DatabaseError as error:
             cause = error.__cause__
             if isinstance(cause, DatabaseError):
@@ -179,6 +184,7 @@ class Origin:
             if not (isinstance(cause, pymysql.MySQLError) and cause.args and cause.args[0] in _READ_ONLY):
                 raise
             self.writable = False
+            self._try_again_at = time.monotonic() + _READ_ONLY_S
 
     def _beat(self, stream_id: str, epoch: int) -> bool:
         values = (self._stream.id.flow, self._stream.id.stream, stream_id, epoch, now_us())

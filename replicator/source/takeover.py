@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -268,21 +268,19 @@ def check_between(stream: StreamConfig, mine: Tail, first: int, last: int) -> No
         consumer.close()
 
 
-def _until_end(consumer: RecordConsumer, end: int | None = None) -> list[tuple[int, bytes]]:
+def _until_end(consumer: RecordConsumer, end: int | None = None) -> Iterator[tuple[int, bytes]]:
     """The records before ``end`` (default: the topic's present end)."""
     stop = consumer.end_offset() if end is None else end
-    found: list[tuple[int, bytes]] = []
     deadline = time.monotonic() + _READ_TIMEOUT_S
     while consumer.next_offset < stop:
         records = [r for r in consumer.poll(500) if r[0] < stop]
-        found += records
+        yield from records
         if records:
             deadline = time.monotonic() + _READ_TIMEOUT_S
         elif consumer.next_offset >= stop:
             break
         elif time.monotonic() > deadline:
             raise KafkaFailure("the stream's tail cannot be read", remedy="check that the brokers run")
-    return found
 
 
 def _lost(where: str, what: str) -> StreamError:

@@ -29,9 +29,8 @@ def kafka_place(kafka: Kafka) -> str:
 def kafka_failure(error: BaseException, what: str, where: str) -> KafkaFailure:
     """One of kafka-python's errors as ours."""
     if isinstance(error, AuthorizationError):
-        return KafkaFailure(
-            f"{what}: not allowed ({type(error).__name__})", where=where, remedy="grant the user the access listed in README"
-        )
+        remedy = "grant the user the access listed in docs/OPERATING.md, Permissions"
+        return KafkaFailure(f"{what}: not allowed ({type(error).__name__})", where=where, remedy=remedy)
     text = str(error).removeprefix(f"{type(error).__name__}: ")
     return KafkaFailure(
         f"{what}: {type(error).__name__}: {text[:300]}", where=where, remedy="check that the brokers run and can be reached"

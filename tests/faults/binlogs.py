@@ -51,14 +51,14 @@ class Binlog:
             (text,) = executed
         self._gtids = self._count(text)
 
-    def since(self, schema: str) -> Held:
-        """What was committed since then; counts tables of one schema."""
+    def since(self, *schemas: str) -> Held:
+        """What was committed since then; counts the tables of these schemas."""
         held = Held()
         seen = 0
         at_least = self._count_now()
         for statement, tables in self._transactions():
             seen += 1
-            here = {table for name, table in tables if name == schema}
+            here = {table for name, table in tables if name in schemas}
             if statement:
                 mark = _MARKS.search(statement)
                 held.statements[mark[0] if mark else ""] += 1
@@ -125,7 +125,7 @@ class Judge:
 
         ``statements`` is how many DDL statements clients ran at the origin and at the target: each binlog holds all of them.
         """
-        east, west = (binlog.since(self._pair.name) for binlog in self._binlogs)
+        east, west = (binlog.since(*self._pair.schemas) for binlog in self._binlogs)
         carried = tuple(now - before for now, before in zip(self._sequences(), self._carried, strict=True))
         assert east.statements == west.statements and east.statements[""] == sum(statements), (east, west)
         forth, back = (east.statements[mark] for mark in ("zz_mark_forth", "zz_mark_back"))

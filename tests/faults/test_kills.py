@@ -142,6 +142,7 @@ def test_a_kill_in_the_middle_of_a_large_transaction_leaves_none_of_it(pairs: Pa
     pair.start("west")
     pair.settle()
     assert execute(pair.target, f"SELECT COUNT(*) FROM {pair.name}.t")[0][0] == 20_000
+    pair.until(lambda: applied(pair, "rows_applied") >= 20_000, 10, "its rows to be counted")
     assert pair.differences() == []
 
 

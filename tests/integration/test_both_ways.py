@@ -15,7 +15,7 @@ from dev import DatabaseServer
 from replicator.config import load_config
 from tests.faults.binlogs import Judge
 from tests.faults.hot_rows import CONFLICTS, HotRows, create_tables, shipped
-from tests.harness import Pair, Pairs, await_, execute, until_next_second
+from tests.harness import Pair, Pairs, await_, execute, seed_of_run, until_next_second
 
 pytestmark = pytest.mark.servers
 
@@ -39,8 +39,11 @@ def counter(pair: Pair, site: str, name: str) -> float:
 
 def test_nothing_echoes(pairs: Pairs, flavor: str) -> None:
     """Topics and binlogs hold what each site's own clients did, once: under load, DDL, a large transaction, restarts."""
-    pair = both_ways(pairs, flavor, source={"record_bytes": 65536}, apply={"batch_bytes": 100_000})
+    options = {"conflicts": CONFLICTS, "source": {"record_bytes": 65536}, "apply": {"batch_bytes": 100_000}}
+    name, other = f"echo_{flavor}", f"echo_{flavor}_2"
+    pair = pairs(flavor, flavor, mode="bidirectional", name=name, schemas=[name, other], options=options)
     create_tables(pair.origin, pair.name, 50, ["stock"])
+    execute(pair.origin, f"CREATE TABLE {name}.near (id INT PRIMARY KEY)", f"CREATE TABLE {other}.far (id INT PRIMARY KEY)")
     pair.start()
     settle(pair)
     before = shipped(pair), shipped(pair, back=True)
@@ -56,6 +59,9 @@ def test_nothing_echoes(pairs: Pairs, flavor: str) -> None:
         execute(pair.origin, f"ALTER TABLE {pair.name}.stock ADD COLUMN more INT NOT NULL DEFAULT 5")
         execute(pair.origin, f"INSERT INTO {pair.name}.east_made (site, t) {large.format(1)}")
         execute(pair.target, f"INSERT INTO {pair.name}.west_made (site, t) {large.format(2)}")
+        for server, first in ((pair.origin, 1), (pair.target, 11)):  # by sessions that are in another database, or in none
+            execute(server, "USE mysql", f"INSERT INTO {name}.near VALUES ({first})", f"INSERT INTO {other}.far VALUES ({first})")
+            execute(server, f"INSERT INTO {other}.far VALUES ({first + 1})")
         for site in ("east", "west"):
             pair.restart(site)
         pair.kill_daemon("west")
@@ -64,12 +70,16 @@ def test_nothing_echoes(pairs: Pairs, flavor: str) -> None:
     forth, back = shipped(pair), shipped(pair, back=True)
     assert forth["stock"] - before[0]["stock"] == east.committed["stock"] > 20
     assert back["stock"] - before[1]["stock"] == west.committed["stock"] > 20
+    assert [shipped_there[table] for shipped_there in (forth, back) for table in ("near", "far")] == [1, 2, 1, 2]
     assert (forth["east_made"], back["east_made"]) == (1, 0)
     assert (forth["west_made"], back["west_made"]) == (0, 1)
     at_east, at_west = judge.nothing_circulates(statements=(2, 1))
     for writers, here, there in ((east, at_east, at_west), (west, at_west, at_east)):
         assert here.local["stock"] == writers.committed["stock"]
         assert 0 < there.applied["stock"] <= writers.committed["stock"]
+    for held in (at_east, at_west):
+        assert (held.local["near"], held.local["far"]) == (1, 2)
+        assert (held.applied["near"], held.applied["far"]) in ((1, 1), (1, 2))
     assert (at_east.local["east_made"], at_east.applied["east_made"]) == (1, 0)
     assert (at_west.local["east_made"], at_west.applied["east_made"]) == (0, 1)
     assert pair.differences() == []
@@ -113,13 +123,13 @@ def converge(pair: Pair, *, rows: int, seconds: float, writers: int, kills: int,
 
 def test_both_sites_end_equal(pairs: Pairs, flavor: str) -> None:
     """By timestamp column and by difference, with kills."""
-    converge(both_ways(pairs, flavor), rows=40, seconds=6, writers=2, kills=2, tables=["item", "stock"], seed=int(time.time()))
+    converge(both_ways(pairs, flavor), rows=40, seconds=6, writers=2, kills=2, tables=["item", "stock"], seed=seed_of_run())
 
 
 def test_commit_times_settle_without_a_column(pairs: Pairs, flavor: str) -> None:
     """Keys used again, key changes, contested unique values, deletes: the sites know what the other one had not seen."""
     pair = both_ways(pairs, flavor)
-    converge(pair, rows=40, seconds=6, writers=2, kills=2, tables=["note"], seed=int(time.time()))
+    converge(pair, rows=40, seconds=6, writers=2, kills=2, tables=["note"], seed=seed_of_run())
     assert counter(pair, "east", "fallbacks") + counter(pair, "west", "fallbacks") > 0
 
 
@@ -387,4 +397,4 @@ def test_a_pair_that_comes_to_write_both_ways_knows_what_was_seen(pairs: Pairs, 
 def test_four_writers_a_side_for_a_minute(pairs: Pairs, flavor: str) -> None:
     """A thousand rows, every way of settling at once, a kill every few seconds."""
     tables = ["item", "stock", "note"]
-    converge(both_ways(pairs, flavor), rows=1000, seconds=60, writers=4, kills=8, tables=tables, seed=int(time.time()))
+    converge(both_ways(pairs, flavor), rows=1000, seconds=60, writers=4, kills=8, tables=tables, seed=seed_of_run())

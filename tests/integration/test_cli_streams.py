@@ -150,6 +150,10 @@ def test_pause_resume_and_skip_reach_the_control_table(flow: Flow, capsys: Any) 
     assert flow.run("skip", "--gtid", f"{UUID}:5", "--yes") == 2
     assert flow.run("skip", "--flow", "east-west", "--gtid", f"{UUID}:5", "--yes") == 0
     assert control.read().skip_gtid == f"{UUID}:5"
+    for wrong in ("", "nonsense", f"{UUID}:5-6", f"{UUID}:5,{UUID}:7", "0-1-5,1-1-5"):
+        assert flow.run("skip", "--flow", "east-west", "--gtid", wrong, "--yes") == 2
+    assert flow.run("skip", "--flow", "east-west", "--gtid", "AAAAAAAA-2222-3333-4444-555555555555:7", "--yes") == 0
+    assert control.read().skip_gtid == "aaaaaaaa-2222-3333-4444-555555555555:7"
     assert flow.run("pause", "--flow", "north-west") == 2
     capsys.readouterr()
 

@@ -17,6 +17,7 @@ from replicator.context import now_us
 from replicator.control import Control
 from replicator.errors import ConfigError, FencedError, HistoryLostError, SourceError
 from replicator.model import Role, State
+from replicator.source import origin
 from replicator.stream.acks import Ack, AckPublisher
 from replicator.stream.producer import RecordProducer
 from replicator.stream.reader import Heartbeat, LargeAbort, RecordEnd
@@ -212,8 +213,11 @@ def beats(stream: Any) -> list[Heartbeat]:
     return [item for item in items(stream) if isinstance(item, Heartbeat)]
 
 
-def test_a_read_only_origin_has_no_heartbeat_rows_but_flows(server: DatabaseServer, make: Any) -> None:
-    """Records tell that the source is there, with an unknown origin time."""
+def test_a_read_only_origin_has_no_heartbeat_rows_but_flows(
+    server: DatabaseServer, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records tell that the source is there, with an unknown origin time, until it can be written to again."""
+    monkeypatch.setattr(origin, "_READ_ONLY_S", 0.5)
     with server.connect() as connection:
         meta.ensure(connection)
     stream = make(heartbeat_seconds=0.2)
@@ -225,6 +229,8 @@ def test_a_read_only_origin_has_no_heartbeat_rows_but_flows(server: DatabaseServ
     try:
         with Running(stream).await_streaming():
             await_("records by time", lambda: sum(h.origin_time_us == 0 for h in beats(stream)) >= 2)
+            execute(server, f"SET GLOBAL {variable}=OFF", "SET GLOBAL read_only=OFF")
+            await_("heartbeats again", lambda: beats(stream)[-1].origin_time_us > 0)
     finally:
         execute(server, f"SET GLOBAL {variable}=OFF", "SET GLOBAL read_only=OFF")
 

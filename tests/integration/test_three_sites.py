@@ -25,7 +25,7 @@ from dev.process import popen_tied
 from replicator.config import load_config
 from tests.faults.binlogs import Binlog
 from tests.faults.hot_rows import CONFLICTS, HotRows, carried, create_tables
-from tests.harness import Farm, execute
+from tests.harness import Farm, execute, seed_of_run
 
 pytestmark = pytest.mark.servers
 
@@ -227,7 +227,7 @@ def test_commit_times_settle_along_a_chain(net: Callable[..., Net]) -> None:
         execute(made.servers["a"], f"INSERT INTO {schema}.mark VALUES ('a', 0), ('b', 0), ('c', 0)")
         for site in "bc":
             until(lambda site=site: _has_marks(made.servers[site], schema), f"the marks at {site}")  # type: ignore[misc]
-        seed = int(time.time())
+        seed = seed_of_run()
         with ExitStack() as stack:
             writers = [
                 stack.enter_context(HotRows(server, schema, rows=rows, tables=tables, writers=1, seed=seed + at, pause_s=0.05))

@@ -74,6 +74,9 @@ def test_json_is_accepted(tmp_path: Path) -> None:
     text = json.dumps({"sites": {"a": {"database": {"port": 1}}}, "http": {"listen": "[::1]:99"}}, indent="\t")
     config = load_config(write(tmp_path, text, "replicator.json"))
     assert config.sites["a"].database.port == 1 and config.http.address == ("::1", 99)
+    text = "\ufeff" + text.replace('"port"', '"user": "\\ud83d\\ude00", "port"')
+    config = load_config(write(tmp_path, text, "replicator.json"))
+    assert config.sites["a"].database.user == "😀"
 
 
 def test_all_problems_at_once_with_line_key_value_and_remedy(tmp_path: Path) -> None:
@@ -134,6 +137,11 @@ def test_words_that_yaml_takes_for_something_else_stay_words(tmp_path: Path) -> 
         ("- a\n", "not a mapping"),
         ("", "sites: this key is missing"),
         ("sites: {}\n", "too few"),
+        ("sites:\n  08: {}\n", "a key in line 2 is not text"),
+        ("sites:\n  !!int x: {}\n", "a key in line 2 is not text"),
+        ("a: " + "[" * 5000, "too many deep"),
+        ("sites:\n  a\0: {}\n", "replicator.yaml:2: not valid YAML: the character U+0000"),
+        ('{"sites": {"a": {"database": {"user": "\\ud83d"}}}}', "half of a character"),
     ],
 )
 def test_broken_files_are_refused_with_their_line(tmp_path: Path, text: str, words: str) -> None:
@@ -150,6 +158,54 @@ def test_anchors_and_merges_work(tmp_path: Path) -> None:
         "sites:\n  a: {database: &db {user: repl, port: 1}}\n  b: {database: {<<: *db, port: 2}}\n",
     )
     assert (config.sites["b"].database.user, config.sites["b"].database.port) == ("repl", 2)
+
+
+def test_numbers_are_what_they_look_like(tmp_path: Path) -> None:
+    """Zeros in front mean nothing (PyYAML: octal)."""
+    config = load(tmp_path, "sites: {a: {database: {port: 03306}}, b: {database: {port: 08306}}, c: {database: {port: 0xCEA}}}\n")
+    assert [site.database.port for site in config.sites.values()] == [3306, 8306, 3306]
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("database: {port: true}", "sites.a.database.port: True: not a number; write a number"),
+        ("database: {port: 3_306}", "sites.a.database.port: '3_306': not a number; write a number"),
+        ("database: {host: ''}", "sites.a.database.host: '': too short; use at least 1 characters"),
+        ("database: {host: a..b}", "sites.a.database.host: 'a..b': not the name or address of a host"),
+        ("database: {password_env: ''}", "sites.a.database.password_env: '': too short"),
+        ("database: {}, http: {url: 'localhost:1'}", "sites.a.http.url: 'localhost:1': not the beginning of an address"),
+        ("database: {}, priority: 2", "sites.a.priority: 2: the sites a and b have the same priority"),
+    ],
+)
+def test_values_of_the_wrong_kind(tmp_path: Path, where: str, words: str) -> None:
+    """Nothing is taken for something near it."""
+    (found,) = problems(tmp_path, f"sites:\n  a: {{{where}}}\n  b: {{database: {{}}}}\n")
+    assert words in found
+
+
+def test_numbers_have_an_end(tmp_path: Path) -> None:
+    """Infinity is no lag limit."""
+    (found,) = problems(tmp_path, TWO_SITES + "  - {name: p, origin: east, target: west, lag_limits: {warn_seconds: inf}}\n")
+    assert "pairs[0].lag_limits.warn_seconds: 'inf': not a number" in found
+
+
+def test_the_lowest_priority_wins_also_where_it_is_0(tmp_path: Path) -> None:
+    """0 is a number like others."""
+    text = TWO_SITES.replace("  west:", "  west:\n    priority: 0") + "  - {name: p, origin: east, target: west}\n"
+    (stream,) = load(tmp_path, text).streams()
+    assert stream.site_priorities == {"east": 1, "west": 0}
+
+
+def test_problems_of_policies_show_their_value(tmp_path: Path) -> None:
+    """As all others do."""
+    pair = "{name: p, origin: east, target: west, conflicts: {log_days: -1, tables: {'shop.[a': {detect: maybe}}}}"
+    found = problems(tmp_path, TWO_SITES + f"  - {pair}\n")
+    assert [line.split(": ", 1)[1].rpartition(";")[0] for line in found] == [
+        "pairs[0].conflicts.log_days: -1: not a whole number in range",
+        "pairs[0].conflicts.tables.\"shop.[a\": '[' is never closed by ']'",
+        "pairs[0].conflicts.tables.\"shop.[a\".detect: 'maybe': not a word known here",
+    ]
 
 
 def test_secrets_are_never_shown(tmp_path: Path) -> None:
@@ -187,10 +243,19 @@ sites:
     assert got == {"env": "from env", "file": "from file", "credential": "from credential", "none": ""}
 
 
+def test_a_password_that_is_no_text_is_told(tmp_path: Path) -> None:
+    """Another encoding, or a file of another kind."""
+    (tmp_path / "db.secret").write_bytes(b"\xff\xfe")
+    config = load(tmp_path, "sites: {a: {database: {password_file: db.secret}}}\n")
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        config.sites["a"].database.connect_args()
+
+
 def test_tls_is_on_and_verifies_unless_the_server_is_here() -> None:
     """Loopback and sockets go plain; any other host gets verified TLS unless it is turned off."""
     assert Database(host="127.0.0.1").connect_args()["ssl_disabled"] is True
     assert Database(host="db.example", unix_socket="/run/db.sock").connect_args()["unix_socket"] == "/run/db.sock"
+    assert "ssl" in Database(host="127.evil.example").connect_args()
     context = Database(host="db.example").connect_args()["ssl"]
     assert context.check_hostname and context.verify_mode.name == "CERT_REQUIRED"
     context = Database.model_validate({"host": "db.example", "tls": {"verify": "ca"}}).connect_args()["ssl"]

@@ -154,7 +154,7 @@ def test_the_compose_file_is_sound() -> None:
     assert {"east-db", "west-db", "kafka", "east", "west", "prometheus", "grafana"} == set(services)
     allowed = {
         "image", "build", "restart", "environment", "volumes", "healthcheck", "command", "ports", "read_only", "cap_drop",
-        "security_opt", "stop_grace_period", "secrets", "depends_on",
+        "security_opt", "stop_grace_period", "tmpfs", "secrets", "depends_on",
     }  # fmt: skip
     for name, service in services.items():
         assert set(service) <= allowed, name

@@ -43,6 +43,20 @@ def test_the_timeout_is_kept_where_kafka_does_not_answer(tmp_path: Path, listens
     assert "is unknown" in done.exception.what and "Kafka" in done.exception.where
 
 
+def test_the_timeout_is_kept_where_the_origin_does_not_answer(tmp_path: Path) -> None:
+    """A server that takes the connection and says nothing."""
+    with socket.socket() as database:
+        database.bind(("127.0.0.1", 0))
+        database.listen()
+        path = config(tmp_path, 1)
+        path.write_text(path.read_text().replace("{port: 1}", f"{{port: {database.getsockname()[1]}}}", 1))
+        began = time.monotonic()
+        done = CliRunner().invoke(wait, ["-c", str(path), "--pair", "shop", "--timeout", "1"])
+        assert time.monotonic() - began < 5
+    assert isinstance(done.exception, WaitTimeout) and done.exception.exit_code == 3
+    assert "cannot ask the origin" in done.exception.what
+
+
 @pytest.mark.parametrize("gtid", ["x:1", "", " , "])
 def test_a_gtid_that_is_none_is_wrong_use(tmp_path: Path, gtid: str) -> None:
     """Said at once, before anybody is asked; nothing at all is no success."""

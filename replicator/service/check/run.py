@@ -81,6 +81,11 @@ def _site(config: Config, name: str, probe: Probe) -> Iterator[Finding]:
     if not is_loopback(host):
         what = f"http.listen is {config.http_of(name).listen}: anybody who reaches it can read positions and errors"
         yield warning(name, what, "listen on 127.0.0.1 and put a proxy with a log-in in front")
+    url = config.http_of(name).base_url
+    same = [other for other in config.sites if other != name and config.http_of(other).base_url == url]
+    if same:
+        what = f"{url} is the address of {', '.join(same)} too: `status` and `wait` cannot ask all of their daemons"
+        yield warning(name, what, f"give sites.{name}.http a url that the other sites reach, through a proxy or tunnel")
     applied = config.streams(name, Role.APPLIER)
     if config.streams(name, Role.SOURCE) or any(stream.target_log is not None for stream in applied):
         yield from check_origin(probe)  # an applier whose policies compare commit times reads the binlog too
