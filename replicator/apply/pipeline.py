@@ -98,6 +98,11 @@ class Pipeline:
                 return
         self._passed(checkpoint, origin_time_us)
 
+    def wait_idle(self, timeout_s: float) -> None:
+        """Return when everything submitted is committed, or a writer failed, or the time is over."""
+        with self._lock, self._clock("database"):
+            self._lock.wait_for(lambda: self._error is not None or self.idle, timeout_s)
+
     def drain(self) -> None:
         """Wait until everything submitted is committed. Raises what a writer raised."""
         with self._lock:

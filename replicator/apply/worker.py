@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["run_applier"]
 
 _IDLE_POLL_MS = 200
+_SMALL_ROWS = 500
+"""A batch of fewer is written only when nothing else is on its way."""
 _PAUSE_S = 0.5
 _SAVE_POSITION_S = 30
 _LOCK_WAIT_S = 2
@@ -187,10 +189,23 @@ class Applier:
                     self._take(item)
             if records:
                 self._worker.pauses.hit("applier:fetched")
-            if self._batch.txns and self._pipeline.has_room and not (records and behind):
-                self._flush()  # nothing more is there to share the batch: asking for it would only cost time
+            if self._batch.txns and not (records and behind):  # nothing more is there to share the batch
+                if self._pays():
+                    self._flush()
+                else:
+                    self._pipeline.wait_idle(_IDLE_POLL_MS / 1000)
         self._settle()
         self._acks.flush()
+
+    def _pays(self) -> bool:
+        """Whether the open batch, though it is not full, should be written now.
+
+        A small one waits for those before it, which commit first anyhow: what comes meanwhile shares its transaction. So the
+        busier the target is, the fewer and larger they are.
+        """
+        if self._pipeline.idle:
+            return True
+        return self._pipeline.has_room and self._batch.planner.rows >= min(_SMALL_ROWS, self._batch_rows)
 
     def _goes_on(self) -> bool:
         self._reporter.tick()
@@ -226,10 +241,8 @@ class Applier:
                 self._local.forget_tables()
 
     def _poll_ms(self) -> int:
-        """How long to wait for records: not at all while a batch is open and could be written now."""
-        if not self._batch.txns:
-            return _IDLE_POLL_MS
-        return 0 if self._pipeline.has_room else 1
+        """How long to wait for records: not at all while a batch is open."""
+        return 0 if self._batch.txns else _IDLE_POLL_MS
 
     def _take(self, item: Item) -> None:
         if isinstance(item, Txn):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["RecordConsumer"]
 
 _FETCH_BYTES = 8 << 20
+_IDLE_MS = 2
 _SILENCE_S = 5.0
 """After so long without a record the topic itself is looked at: a source writes heartbeats more often."""
 _OFFSETS_TIMEOUT_MS = 10_000
@@ -44,6 +45,9 @@ class RecordConsumer:
             max_partition_fetch_bytes=_FETCH_BYTES,
             max_poll_records=1_000_000,
         )
+        # Where an answer comes in the moment before kafka-python asks anew, it takes itself for idle, with records at hand, and
+        # sleeps that long: a tenth of a second, many times a minute. Its other parts have copies of this setting.
+        self._consumer.config["retry_backoff_ms"] = _IDLE_MS
 
     def assign(self, offset: int | None) -> None:
         """Read from that offset on, or from the first record that is there (None, or where retention went past the offset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -105,6 +106,35 @@ def test_records_are_read_from_any_offset(make: Any, farm: Farm) -> None:
     assert found == [(1, b"b"), (2, b"c")]
     assert consumer.end_offset() == consumer.next_offset == 3
     consumer.close()
+
+
+def test_an_answer_at_the_wrong_moment_does_not_cost_a_tenth_of_a_second(
+    make: Any, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kafka-python finds nothing at hand, an answer comes, it asks for nothing because that is at hand: and sleeps."""
+    stream = make()
+    ensure_topics(stream)
+    consumer = RecordConsumer(stream)
+    try:
+        consumer.assign(0)
+        assert consumer.poll(0) == []  # the question is on its way
+        produce(farm, stream.id.topic, b"1")
+        fetcher = consumer._consumer._fetcher
+        drained, slept = fetcher.fetched_records, list[float]()
+
+        def too_early(*arguments: Any, **options: Any) -> Any:
+            monkeypatch.setattr(fetcher, "fetched_records", drained)
+            await_("the answer", lambda: all(future.is_done for future in list(fetcher._fetch_futures)))
+            return {}, False
+
+        monkeypatch.setattr(fetcher, "fetched_records", too_early)
+        monkeypatch.setattr(
+            "kafka.consumer.group.time", SimpleNamespace(sleep=slept.append, time=time.time, monotonic=time.monotonic)
+        )
+        assert consumer.poll(5000) == [(0, b"1")]
+        assert slept and max(slept) <= 0.01
+    finally:
+        consumer.close()
 
 
 def test_a_topic_that_is_not_there_yet_is_waited_for_only_by_a_new_applier(make: Any) -> None:

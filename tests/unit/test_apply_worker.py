@@ -115,14 +115,14 @@ def test_the_status_says_what_limits_the_applier(shares: tuple[int, int, int], b
 
 
 def test_batches_grow_with_a_backlog_and_shrink_to_single_transactions() -> None:
-    """More is gathered while the next poll brings more or all connections are busy; what comes alone is written alone."""
+    """More is gathered while the next poll brings more or another batch is on its way; what comes alone is written alone."""
     stream = streams_of({"default": "apply_origin"}, ("east", "west"), "one_way")["east", "west"]
     numbers = itertools.count(1)
 
     def record(transactions: int) -> tuple[int, list[Txn]]:
         return 0, [Txn(n, f"g:{n}", 1, "", (), b"", 1) for n in itertools.islice(numbers, transactions)]
 
-    # What each poll brings, whether the pipeline has room then, and how many records are behind it.
+    # What each poll brings, whether the pipeline is idle then, and how many records are behind it.
     polls = [
         ([record(2)], True, 3),
         ([record(2)], True, 2),
@@ -137,8 +137,11 @@ def test_batches_grow_with_a_backlog_and_shrink_to_single_transactions() -> None
     nothing = SimpleNamespace(look=lambda: None, add=lambda *_: None, tell=lambda _: None, flush=lambda: None)
 
     class Target:
-        has_room = True
+        idle = has_room = True
         check = drain = pass_on = staticmethod(lambda *_: None)
+
+        def wait_idle(self, timeout_s: float) -> None:
+            waits.append(-round(1000 * timeout_s))
 
         def submit(self, batch: Batch) -> None:
             if batch.txns:
@@ -149,7 +152,7 @@ def test_batches_grow_with_a_backlog_and_shrink_to_single_transactions() -> None
 
         def poll(self, timeout_ms: int) -> list[tuple[int, list[Txn]]]:
             waits.append(timeout_ms)
-            records, target.has_room, self.behind = polls.pop(0)
+            records, target.idle, self.behind = polls.pop(0)
             if not polls:
                 applier._worker.stop.set()
             return records
@@ -171,4 +174,22 @@ def test_batches_grow_with_a_backlog_and_shrink_to_single_transactions() -> None
     applier._skip_gtid, applier._saved_us = "", now_us()
     applier.run()
     assert sizes == [7, 1, 1]
-    assert waits == [200, 0, 0, 1, 1, 200, 200], "it waits for records only while it has nothing to write"
+    assert waits == [200, 0, 0, -200, 0, -200, 0, 200, 200], "for records, else for the pipeline"
+
+
+@pytest.mark.parametrize(
+    ("idle", "has_room", "rows", "most", "expected"),
+    [
+        (True, True, 1, 5000, True),
+        (False, True, 499, 5000, False),  # those before it commit first anyhow
+        (False, True, 500, 5000, True),
+        (False, True, 20, 20, True),
+        (False, False, 5000, 5000, False),
+    ],
+)
+def test_a_small_batch_waits_for_those_before_it(idle: bool, has_room: bool, rows: int, most: int, expected: bool) -> None:
+    """What comes meanwhile shares its transaction; a larger one is written beside the others."""
+    applier: Any = Applier.__new__(Applier)
+    applier._pipeline = SimpleNamespace(idle=idle, has_room=has_room)
+    applier._batch, applier._batch_rows = SimpleNamespace(planner=SimpleNamespace(rows=rows)), most
+    assert applier._pays() is expected
