@@ -27,6 +27,10 @@ _OWN_RULES = re.compile(
 """
 
 
+_TURKISH = str.maketrans({"i": "İ", "ı": "I"})
+"""There these are two letters, with and without a dot, in either case."""
+
+
 def folds_plainly(collation: str) -> bool:
     """Whether any two texts of printable ASCII that are equal to the collation are so in upper case without trailing spaces."""
     return _OWN_RULES.search(collation.lower()) is None
@@ -38,6 +42,7 @@ def fold_of(charset: str, collation: str) -> Callable[[bytes], object]:
     padded = "0900" not in name and "nopad" not in name
     binary = name.endswith("_bin")
     any_case = re.search(r"_ci(_|$)", name) is not None
+    turkish = any_case and "turkish" in name
     any_accent = _ANY_ACCENT.match(name) is not None
     try:
         codec = codecs.lookup(codec_name(charset)).name
@@ -53,11 +58,14 @@ def fold_of(charset: str, collation: str) -> Callable[[bytes], object]:
             text = text.rstrip(" ")
         if binary:
             return text
-        if text.isascii():
+        if turkish:
+            text = text.translate(_TURKISH)
+        elif text.isascii():
             return text.upper() if any_case else text
         if any_accent:
             text = "".join([_plain(c) for c in unicodedata.normalize("NFC", text)])
-        return "".join([_upper(c) for c in text]) if any_case else text
+        # The dotless i is a letter of its own, but to the oldest collations.
+        return "".join([c if c == "ı" and "general" not in name else _upper(c) for c in text]) if any_case else text
 
     return fold
 

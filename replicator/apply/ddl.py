@@ -179,10 +179,17 @@ class DdlApplier:
         self._worker.reporter.count("statements_applied")
         self._worker.pauses.hit("applier:ddl-done")
         done = self._done(txn, index)
-        if before is None or rerun.decide(here, before, before).verdict is rerun.Verdict.UNCLEAR:
-            session.ask(done.decode(), ())  # at once: nothing but this will tell that it ran
+        unclear = before is None or rerun.decide(here, before, before).verdict is rerun.Verdict.UNCLEAR
+        if unclear or here.destructive:  # what local applications write from now on is not for a second run to take away
+            session.ask(done.decode(), ())  # at once: nothing but this may tell that it ran
             return b""
         return done
+
+    def disown(self) -> bytes:
+        """The SQL by which no intent of before is taken for one of this stream's. They stay: the source of this site knows
+        by them what in its binlog is not its own."""
+        way = self._stream.id  # names need no quoting
+        return f"UPDATE {meta.DDL_INTENT} SET gtid='' WHERE flow='{way.flow}' AND stream='{way.stream}'".encode()
 
     def close(self) -> None:
         """Close the connection; safe to call twice."""

@@ -17,6 +17,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from conflict.stamps import Register, registers
@@ -28,7 +29,7 @@ from ..errors import ApplyError, DatabaseError, ReplicatorError
 from ..gtid import Position, parse_position
 from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 from ..stream.consumer import RecordConsumer
-from ..stream.reader import Item, LargeBegin, LargePart, RecordEnd, StreamReader, Txn
+from ..stream.reader import Item, LargeAbort, LargeBegin, LargeEnd, LargePart, RecordEnd, StreamReader, Txn
 from ..stream.seek import offset_behind
 from ..stream.topics import ensure_topics
 from ..stream.wire import QUERY, event_kinds, read_events, unpack_header
@@ -154,6 +155,8 @@ class LocalChanges:
         self._error: BaseException | None = None
         self._closed = False
         self._large: LargeBegin | None = None
+        self._staged = Remembered()
+        """What it changed so far."""
         self._taken = 0
         self._forget_from = _FORGET_FROM
         self._thread = threading.Thread(target=self._run, name="local-changes", daemon=True)
@@ -318,21 +321,27 @@ class LocalChanges:
     def _take(self, item: object, flavor: str) -> None:
         self._taken += 1
         if isinstance(item, Txn):
-            self._remember(item)
+            self._remember(item, self._entries)
         elif isinstance(item, LargeBegin):
-            self._large = item
+            self._large, self._staged = item, Remembered()
         elif isinstance(item, LargePart) and self._large is not None:
             head = self._large
             self._remember(
-                Txn(head.sequence, head.gtid, head.commit_time_us, head.site, item.table_maps, item.events, head.epoch)
+                Txn(head.sequence, head.gtid, head.commit_time_us, head.site, item.table_maps, item.events, head.epoch),
+                self._staged,
             )
+        elif isinstance(item, LargeEnd | LargeAbort):  # it may have been rolled back: then none of it ever was
+            if isinstance(item, LargeEnd):
+                with self._kept():
+                    self._entries.take(self._staged)
+            self._large, self._staged = None, Remembered()
         elif isinstance(item, RecordEnd) and item.position:
             position = parse_position(flavor, item.position)
             with self._lock:
                 self._position, self._last = position, item.state.sequence
                 self._lock.notify_all()
 
-    def _remember(self, txn: Txn) -> None:
+    def _remember(self, txn: Txn, entries: Remembered) -> None:
         if QUERY in event_kinds(txn.events):
             self._written_by.forget()
         if txn.sequence <= self._seen:
@@ -351,8 +360,13 @@ class LocalChanges:
                         for register, key in zip(found, keys, strict=True):
                             gone = change.before if change.before is not None and _holds(change.before, register) else None
                             fresh[key] = Entry(provenance, gone)
+        with self._kept():
+            entries.update(fresh)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
         try:
-            self._entries.update(fresh)
+            yield
         except sqlite3.Error as error:
             raise ApplyError(
                 f"local changes that {self._back.target.name} has not acknowledged cannot be kept in a temporary file: {error}",
@@ -385,10 +399,10 @@ class OpenMemory:
     def row(self, row: Row | None, shape: Shape, register: Register, seen: int) -> LocalRow:
         """What is, or was, at one key, with its last writer where that is not known to the origin."""
         self._local.reaches(seen)
-        entry = self._standing(shape, register, seen)
-        if row is None:
+        if row is None:  # first: what comes between the two is then found to be later
             key = _key(shape, register)
             self._absent.setdefault(key, self._local.entry(key))
+        entry = self._standing(shape, register, seen)
         if entry is None:  # by commit times: there is nothing that is later than all that is still to come
             return LocalRow(row, unseen=None if self._local.by_time else False)
         return LocalRow(row, entry.provenance, None if row is not None else entry.deleted, unseen=True)

@@ -60,6 +60,22 @@ class Remembered:
             if len(self._new) > self._in_memory:
                 self._to_file()
 
+    def take(self, later: Remembered) -> None:
+        """All of another one's, which are later; nobody changes that one meanwhile."""
+        with self._lock:
+            if later._file is not None:
+                self._to_file()  # what is in memory goes before what is in the file
+                assert self._file is not None
+                rows = later._file.execute("SELECT key, sequence, time_us, entry FROM entries")
+                self._file.execute("BEGIN")
+                self._file.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", rows)
+                self._file.execute("COMMIT")
+                self._count()
+                later._file.close()
+            self._new.update(later._new)
+            if len(self._new) > self._in_memory:
+                self._to_file()
+
     def drop(self, entries: Mapping[Key, Entry]) -> None:
         """Forget these, but for keys that were changed again."""
         with self._lock:
@@ -94,8 +110,12 @@ class Remembered:
         self._file.execute("BEGIN")
         self._file.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", rows)
         self._file.execute("COMMIT")
-        self._filed = self._file.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
+        self._count()
         self._new = {}
+
+    def _count(self) -> None:
+        assert self._file is not None
+        self._filed = self._file.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
 
     def _from_file(self, key: Key) -> Entry | None:
         if self._file is None:

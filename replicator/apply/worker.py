@@ -8,7 +8,7 @@ there are none, so that batches grow under backlog and shrink to single transact
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from ..stream.consumer import RecordConsumer
 from ..stream.reader import Heartbeat, Item, LargeAbort, LargeBegin, LargeEnd, LargePart, RecordEnd, StreamReader, Txn
 from ..stream.topics import ensure_topics
 from ..stream.wire import QUERY, event_kinds
-from .batch import Planner
+from .batch import ANYTHING, Planner, Statement
 from .checkpoint import Checkpoint, Fence
 from .clocks import Clocks
 from .ddl import DdlApplier
@@ -348,14 +348,19 @@ class Applier:
             return
         before = self._checkpoint
         self._checkpoint = before.behind(end)
-        save = now_us() - self._saved_us > _SAVE_POSITION_S * 1_000_000 or before.stream_id != self._checkpoint.stream_id
-        self._pass_on(save=save)
+        if before.stream_id != self._checkpoint.stream_id:
+            # An earlier stream of this name may have had the same sequences: what is remembered of its statements is not of ours.
+            self._pass_on(save=True, statements=[Statement(self._ddl.disown(), ANYTHING)])
+        else:
+            self._pass_on(save=now_us() - self._saved_us > _SAVE_POSITION_S * 1_000_000)
 
-    def _pass_on(self, *, save: bool, origin_time_us: int = 0) -> None:
+    def _pass_on(self, *, save: bool, origin_time_us: int = 0, statements: Sequence[Statement] = ()) -> None:
         """Let the position move on behind everything submitted; written down only now and then."""
         if save:
             self._saved_us = now_us()
-            self._pipeline.submit(Batch(checkpoint=self._checkpoint, origin_time_us=origin_time_us))
+            self._pipeline.submit(
+                Batch(checkpoint=self._checkpoint, origin_time_us=origin_time_us, statements=list(statements))
+            )
         else:
             self._pipeline.pass_on(self._checkpoint, origin_time_us)
 

@@ -29,6 +29,14 @@ ANY = "utf8mb4_general_ci"
         ("utf8mb4_uca1400_ai_ci", "é", "E", True),
         ("utf8mb4_swedish_ci", "ä", "a", False),
         ("utf8mb4_swedish_ci", "ä", "Ä", True),
+        (ANY, "ı", "i", True),
+        ("utf8mb4_0900_ai_ci", "ı", "i", False),
+        ("utf8mb4_unicode_ci", "ılk", "ilk", False),
+        ("utf8mb4_turkish_ci", "i", "I", False),
+        ("utf8mb4_turkish_ci", "i", "İ", True),
+        ("utf8mb4_turkish_ci", "ı", "I", True),
+        ("utf8mb4_turkish_ci", "ilk", "ILK", False),
+        ("utf8mb4_turkish_ci", "a", "A", True),
     ],
 )
 def test_spellings(collation: str, one: str, other: str, equal: bool) -> None:

@@ -20,7 +20,7 @@ from replicator.apply.shape import Shape, shape_of
 from replicator.context import now_us
 from replicator.errors import ApplyError
 from replicator.gtid import parse_position
-from replicator.stream.reader import Txn
+from replicator.stream.reader import LargeAbort, LargeBegin, LargeEnd, LargePart, Txn
 from replicator.stream.wire import QUERY, pack_event
 from tests.unit.plan_samples import plan
 
@@ -78,6 +78,53 @@ def test_a_row_that_comes_and_goes_while_its_absence_is_settled_is_noticed(shape
     memory.rolled_back()
     assert memory.row(None, shape, key, 0).deleted == (7, 1, 1)
     assert memory.still_holds(SESSION), "now it is known"
+
+
+def test_what_comes_while_absence_is_asked_for_is_noticed(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that reads the stream back goes on meanwhile."""
+    known = Remembered()
+    memory = OpenMemory(known)
+    key = shape.register((0,), (7, None, None))
+    ask = known.find
+
+    def find(wanted: Any, seen: int) -> Entry | None:
+        found = ask(wanted, seen)
+        known.changed(shape, key, 5, deleted=(7, 1, 1))
+        return found
+
+    monkeypatch.setattr(known, "find", find)
+    assert memory.row(None, shape, key, 0).tombstone is False
+    assert not memory.still_holds(SESSION)
+
+
+@pytest.mark.parametrize("in_memory", [2, 1000])
+def test_a_large_transaction_counts_once_it_is_whole(shape: Shape, in_memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is rolled back in its middle never was: what was known before it still is."""
+    monkeypatch.setattr(local, "Remembered", lambda: Entries(in_memory))
+    known = Remembered()
+    known._entries, known._large, known._staged = Entries(in_memory), None, Entries(in_memory)
+    keys = [local._key(shape, shape.register((0,), (i, None, None))) for i in range(9)]
+
+    def remember(txn: Txn, entries: Entries) -> None:
+        for key in keys[:5]:
+            entries.update({key: Entry(Provenance("west", txn.commit_time_us, txn.gtid, txn.sequence), None)})
+
+    monkeypatch.setattr(known, "_remember", remember)
+
+    def sequences() -> list[int]:
+        return [entry.provenance.sequence if entry else 0 for entry in map(known.entry, keys)]
+
+    for key in keys[:8]:
+        known._entries.update({key: Entry(Provenance("west", 1000, "g:1", 1), None)})
+    for end, sequence in ((LargeAbort(), 2), (LargeEnd(2), 2)):
+        known._take(LargeBegin(sequence, "g:2", 2000, "", 0, 1), "mysql")
+        known._take(LargePart((), b""), "mysql")
+        known._take(LargePart((), b""), "mysql")
+        assert sequences() == [1] * 8 + [0]
+        known._take(end, "mysql")
+        assert sequences() == ([1] * 8 if isinstance(end, LargeAbort) else [2] * 5 + [1] * 3) + [0]
+    known._entries.update({keys[0]: Entry(Provenance("west", 3000, "g:3", 3), None)})
+    assert sequences()[:2] == [3, 2]
 
 
 def test_a_tombstone_lives_until_the_origin_has_seen_it(shape: Shape) -> None:
@@ -162,7 +209,7 @@ def test_a_local_statement_makes_the_plans_stale(seen: int) -> None:
     known._back = SimpleNamespace(origin=SimpleNamespace(name="west"))  # type: ignore[assignment]
     known._stream = SimpleNamespace(site_priorities={})  # type: ignore[assignment]
     known._plans = known._written_by
-    known._remember(Txn(5, "g:5", 1000, "", (), pack_event(QUERY, 0, b""), 1))
+    known._remember(Txn(5, "g:5", 1000, "", (), pack_event(QUERY, 0, b""), 1), Entries())
     assert known.forgot >= 1
 
 
