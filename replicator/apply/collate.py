@@ -42,7 +42,7 @@ def fold_of(charset: str, collation: str) -> Callable[[bytes], object]:
     padded = "0900" not in name and "nopad" not in name
     binary = name.endswith("_bin")
     any_case = re.search(r"_ci(_|$)", name) is not None
-    turkish = any_case and "turkish" in name
+    turkish = any_case and re.search("turkish|_tr_0900", name) is not None
     any_accent = _ANY_ACCENT.match(name) is not None
     try:
         codec = codecs.lookup(codec_name(charset)).name

@@ -37,6 +37,8 @@ ANY = "utf8mb4_general_ci"
         ("utf8mb4_turkish_ci", "ı", "I", True),
         ("utf8mb4_turkish_ci", "ilk", "ILK", False),
         ("utf8mb4_turkish_ci", "a", "A", True),
+        ("utf8mb4_tr_0900_ai_ci", "i", "I", False),
+        ("utf8mb4_tr_0900_ai_ci", "ı", "I", True),
     ],
 )
 def test_spellings(collation: str, one: str, other: str, equal: bool) -> None:
