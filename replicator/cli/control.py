@@ -74,7 +74,7 @@ def _one_transaction(text: str) -> str:
         gtid = str(parse_position(FLAVOR_MYSQL if ":" in text else FLAVOR_MARIADB, text))
     except DecodeError as error:
         raise UsageError(error.what, where="--gtid", remedy=remedy) from error
-    if not re.fullmatch(r"[0-9a-f-]{36}:(\w+:)?\d+|\d+-\d+-\d+", gtid):
+    if not re.fullmatch(r"[0-9a-f-]{36}:([a-z_]\w*:)?\d+|\d+-\d+-\d+", gtid):
         raise UsageError(f"{text!r} is not the GTID of one transaction", where="--gtid", remedy=remedy)
     return gtid
 

@@ -233,9 +233,8 @@ def test_commit_times_settle_along_a_chain(net: Callable[..., Net]) -> None:
                 stack.enter_context(HotRows(server, schema, rows=rows, tables=tables, writers=1, seed=seed + at, pause_s=0.05))
                 for at, server in enumerate(made.servers.values())
             ]
-            for site in "bca":
-                made.restart(site)
-                until(lambda site=site: made.ready(site), f"{site} to be ready again")  # type: ignore[misc]
+            made.restart("b")
+            until(lambda: made.ready("b"), "b to be ready again")
         for _ in SITES:  # what was decided on the way is passed on
             made.settle()
         for x, y in ("ab", "bc"):
