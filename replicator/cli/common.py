@@ -11,14 +11,18 @@ from typing import Any, TypeVar
 import click
 
 from ..config import Config, StreamConfig
-from ..errors import ReplicatorError, UsageError
+from ..errors import DecodeError, ReplicatorError, UsageError
+from ..gtid import parse_position
+from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 
 __all__ = [
+    "GTID_FORM",
     "choose_streams",
     "config_option",
     "flow_option",
     "json_option",
     "pair_option",
+    "parse_gtid",
     "print_error",
     "print_json",
     "site_option",
@@ -79,6 +83,18 @@ def choose_streams(
         if not streams:
             raise UsageError(f"pair {pair} has no stream {stream!r}", remedy=f"use one of: {', '.join(names)}")
     return streams
+
+
+GTID_FORM = "write it as the origin shows it, UUID:N or D-S-N"
+
+
+def parse_gtid(text: str) -> tuple[str, str]:
+    """Flavor and position that ``--gtid`` means, as appliers write it (empty where nothing is given). Raises UsageError."""
+    flavor = FLAVOR_MYSQL if ":" in text else FLAVOR_MARIADB
+    try:
+        return flavor, str(parse_position(flavor, text))
+    except DecodeError as error:
+        raise UsageError(error.what, where="--gtid", remedy=GTID_FORM) from error
 
 
 def the_only(found: Sequence[tuple[str, T]], what: str, number: int, group: str) -> T:

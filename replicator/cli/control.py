@@ -10,10 +10,9 @@ import click
 
 from ..config import StreamConfig, load_config
 from ..control import Control
-from ..errors import DecodeError, UsageError
-from ..gtid import parse_position
-from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL, Role
-from .common import choose_streams, config_option, flow_option, pair_option, stream_option
+from ..errors import UsageError
+from ..model import Role
+from .common import GTID_FORM, choose_streams, config_option, flow_option, pair_option, parse_gtid, stream_option
 
 __all__ = ["pause", "resume", "skip"]
 
@@ -69,13 +68,9 @@ def resume(config_path: Path, pair: str, flow: str | None, stream: str | None, r
 
 def _one_transaction(text: str) -> str:
     """The GTID as the applier writes it."""
-    remedy = "name one transaction as `status` does, UUID:N or D-S-N"
-    try:
-        gtid = str(parse_position(FLAVOR_MYSQL if ":" in text else FLAVOR_MARIADB, text))
-    except DecodeError as error:
-        raise UsageError(error.what, where="--gtid", remedy=remedy) from error
+    _, gtid = parse_gtid(text)
     if not re.fullmatch(r"[0-9a-f-]{36}:([a-z_]\w*:)?\d+|\d+-\d+-\d+", gtid):
-        raise UsageError(f"{text!r} is not the GTID of one transaction", where="--gtid", remedy=remedy)
+        raise UsageError(f"{text!r} is not the GTID of one transaction", where="--gtid", remedy=f"name one; {GTID_FORM}")
     return gtid
 
 

@@ -18,7 +18,17 @@ from ..model import FLAVOR_MARIADB, FLAVOR_MYSQL
 from ..observe.client import fetch_lag
 from ..stream.acks import Ack, AckReader
 from ..stream.client import kafka_place
-from .common import choose_streams, config_option, flow_option, json_option, pair_option, print_json, stream_option
+from .common import (
+    GTID_FORM,
+    choose_streams,
+    config_option,
+    flow_option,
+    json_option,
+    pair_option,
+    parse_gtid,
+    print_json,
+    stream_option,
+)
 
 __all__ = ["wait"]
 
@@ -26,7 +36,6 @@ _POLL_S = 0.2
 _STATUS_S = 2.0
 _SILENCE_S = 30.0
 """For so long Kafka may fail to answer before that is the answer."""
-_FORM = "write it as the origin shows it, UUID:N or D-S-N"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +79,19 @@ def wait(
 def _goals(streams: list[StreamConfig], gtid: str | None, timeout: float | None) -> list[Goal]:
     """Asked once per origin, so that all of its streams wait for the same position."""
     now: dict[str, tuple[str, str]] = {}
+    given = None if gtid is None else parse_gtid(gtid)
+    if given is not None and not given[1]:  # a script's variable that nobody set, say: everybody has applied nothing
+        remedy = f"{GTID_FORM}; or leave --gtid out to wait for all there is"
+        raise UsageError("no GTID is given", where="--gtid", remedy=remedy)
     goals = []
     for stream in streams:
-        if gtid is not None:
-            flavor = FLAVOR_MYSQL if ":" in gtid else FLAVOR_MARIADB
-            goals.append(Goal(stream, flavor, _checked(flavor, gtid)))
+        if given is not None:
+            goals.append(Goal(stream, *given))
             continue
         if stream.id.origin not in now:
             now[stream.id.origin] = present_position(stream, timeout)
         goals.append(Goal(stream, *now[stream.id.origin]))
     return goals
-
-
-def _checked(flavor: str, gtid: str) -> str:
-    try:
-        position = str(parse_position(flavor, gtid))
-    except DecodeError as error:
-        raise UsageError(error.what, where="--gtid", remedy=_FORM) from error
-    if not position:  # a script's variable that nobody set, say: everybody has applied nothing
-        raise UsageError("no GTID is given", where="--gtid", remedy=f"{_FORM}; or leave --gtid out to wait for all there is")
-    return position
 
 
 def present_position(stream: StreamConfig, timeout: float | None = None) -> tuple[str, str]:

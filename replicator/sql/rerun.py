@@ -16,7 +16,7 @@ import enum
 from dataclasses import dataclass
 
 from .fingerprint import Fingerprint, FingerprintQuery, fingerprint, fingerprint_queries
-from .statement import Statement, StatementClass
+from .statement import Statement
 from .statement import StatementClass as C
 
 __all__ = [
@@ -72,7 +72,7 @@ def _compare(statement: Statement, before: Fingerprint, now: Fingerprint) -> Dec
         return _compare_rename(statement, before, now)
     if "EXCHANGE PARTITION" in statement.actions:
         return _compare_identity(statement, before, now)
-    if statement.cls is C.TRUNCATE or "TRUNCATE PARTITION" in statement.actions:
+    if C.TRUNCATE in statement.classes:
         table = statement.named("target")[0]
         if before.identity(*table) and before.identity(*table) != now.identity(*table):
             return Decision(Verdict.RAN, "the table is another one")
@@ -214,7 +214,7 @@ def rerun_check(statement: Statement) -> str:
         return "it cannot be found out; look at the target and skip the statement or let it run"
     if statement.kind == "RENAME TABLE" or "EXCHANGE PARTITION" in statement.actions:
         return "which names exist in information_schema.TABLES, and which TABLE_ID of InnoDB each has"
-    if statement.cls is StatementClass.TRUNCATE:
+    if C.TRUNCATE in statement.classes:
         return "whether the TABLE_ID of InnoDB changed; a second run does no harm"
     if statement.cls is C.DATABASE:
         return "whether the database exists"
